@@ -1,0 +1,17 @@
+//! What std lacks: ids, clock, secrets, sizes, durations, problems. Knows no word of the domain.
+
+mod clock;
+mod duration;
+mod id;
+mod problem;
+mod secret;
+mod size;
+mod suggest;
+
+pub use clock::{Clock, Instant};
+pub use duration::Span;
+pub use id::{RequestId, SpanId, TraceId};
+pub use problem::{Pointer, Problem, Problems};
+pub use secret::Secret;
+pub use size::ByteSize;
+pub use suggest::closest;

@@ -1,0 +1,43 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Api, Application, Listener, PolicyUse, Telemetry, Upstream};
+
+/// A Gateward document: everything one instance serves.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// The version of this format. Always 1.
+    #[schemars(extend("const" = 1))]
+    pub version: u32,
+    /// The addresses to accept on.
+    #[serde(default)]
+    pub listeners: Vec<Listener>,
+    /// Health, metrics and status, for operators only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<Admin>,
+    /// The back ends the APIs call, by name.
+    #[serde(default)]
+    pub upstreams: Vec<Upstream>,
+    /// The APIs that callers see.
+    #[serde(default)]
+    pub apis: Vec<Api>,
+    /// Policies for every API of the document, and for requests that no API answers.
+    #[serde(default)]
+    pub policies: Vec<PolicyUse>,
+    /// Who may call: applications and the keys they prove themselves with.
+    #[serde(default)]
+    pub applications: Vec<Application>,
+    /// Where traces go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<Telemetry>,
+}
+
+/// The admin listener.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// Where to listen, as `address:port` or `unix:/path`. Loopback unless said otherwise.
+    #[serde(default = "super::defaults::admin_bind")]
+    pub bind: String,
+}

@@ -1,0 +1,34 @@
+//! Version 1 of the document: the types people's YAML, JSON and TOML become.
+//!
+//! Doc comments here are the manual and the schema's descriptions. Defaults stand in [`defaults`].
+
+mod api;
+mod application;
+pub mod defaults;
+mod document;
+mod health;
+mod listener;
+mod network;
+mod policy;
+mod retry;
+mod telemetry;
+mod upstream;
+
+pub use api::{
+    Api, FixedAnswer, HeaderMatch, HeaderPattern, HostPattern, Match, Mirror, PathMatch,
+    PathRewrite, Redirect, Rewrite, Route, RouteTimeouts, UpstreamRef, WeightedUpstream,
+};
+pub use application::{Application, Key};
+pub use document::{Admin, Document};
+pub use health::{Health, HealthKind, Outlier};
+pub use listener::{
+    Certificate, ClientAddress, ClientAddressHeader, ClientCertificateMode, ClientCertificates,
+    Listener, ListenerLimits, ListenerTls, Protocol, ProxyProtocol, TlsVersion,
+};
+pub use policy::PolicyUse;
+pub use retry::{Retry, RetryOn};
+pub use telemetry::{Telemetry, Traces};
+pub use upstream::{
+    Balance, BalanceBy, Breaker, Dns, Endpoint, EndpointFull, HashOn, Pool, Timeouts, Upstream,
+    UpstreamProtocol, UpstreamTls,
+};

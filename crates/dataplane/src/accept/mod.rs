@@ -1,0 +1,130 @@
+//! From a socket to bytes: listeners, PROXY protocol, TLS, and which codec speaks.
+
+pub(crate) mod client_address;
+pub(crate) mod door;
+pub(crate) mod io;
+pub(crate) mod proxy_protocol;
+pub(crate) mod socket;
+pub(crate) mod tls;
+mod welcome;
+
+use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::core::Core;
+use crate::deadline::Deadline;
+use door::Door;
+use io::{Io, Plain};
+use socket::Listening;
+
+/// Wait after the machine has no file or memory left for another connection.
+const EXHAUSTED: Duration = Duration::from_millis(50);
+
+/// A connection, ready for a codec.
+pub(crate) struct Accepted {
+    /// The stream.
+    pub io: Io,
+    /// What was read of it already.
+    pub read: BytesMut,
+    /// What is known of it.
+    pub connection: std::sync::Arc<policy::Connection>,
+    /// The listener it came by.
+    pub door: Rc<Door>,
+}
+
+/// A listening socket on a core's runtime.
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A connection just accepted, and its peer.
+pub(crate) struct Arrival {
+    /// The stream.
+    pub plain: Plain,
+    /// The peer's address; none on Unix sockets.
+    pub peer: Option<std::net::SocketAddr>,
+    /// Our address; none on Unix sockets.
+    pub local: Option<std::net::SocketAddr>,
+}
+
+impl Socket {
+    fn new(listening: Listening) -> std::io::Result<Self> {
+        match listening {
+            Listening::Tcp(socket) => TcpListener::from_std(socket).map(Self::Tcp),
+            Listening::Unix(socket) => UnixListener::from_std(socket).map(Self::Unix),
+        }
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<Arrival>> {
+        match self {
+            Self::Tcp(socket) => socket.poll_accept(cx).map_ok(|(stream, peer)| Arrival {
+                local: stream.local_addr().ok(),
+                plain: Plain::Tcp(stream),
+                peer: Some(peer),
+            }),
+            Self::Unix(socket) => socket.poll_accept(cx).map_ok(|(stream, _)| Arrival {
+                plain: Plain::Unix(stream),
+                peer: None,
+                local: None,
+            }),
+        }
+    }
+}
+
+/// Accepts connections at a door until it closes; those that wait in the kernel by then are
+/// accepted too.
+pub(crate) async fn run(core: Rc<Core>, door: Rc<Door>, listening: Listening) {
+    let socket = match Socket::new(listening) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::error!(%error, listener = %door.listener().name, "can't accept");
+            return;
+        }
+    };
+    let _inside = door.enter(None).await;
+    let mut pause = Deadline::new(&core.timers);
+    loop {
+        let arrival = poll_fn(|cx| match socket.poll_accept(cx) {
+            Poll::Ready(arrival) => Poll::Ready(Some(arrival)),
+            Poll::Pending if door.is_closing() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        match arrival.await {
+            None => return,
+            Some(Ok(arrival)) => welcome(&core, &door, arrival),
+            Some(Err(error)) if is_of_one_connection(&error) => {}
+            Some(Err(error)) => {
+                tracing::warn!(%error, listener = %door.listener().name, "can't accept for now");
+                pause.set_after(EXHAUSTED);
+                pause.passed().await;
+            }
+        }
+    }
+}
+
+/// Serves a connection, if the listener may have one more.
+pub(crate) fn welcome(core: &Rc<Core>, door: &Rc<Door>, arrival: Arrival) {
+    // Closing a connection at once costs less than any answer.
+    let Some(seat) = door.seat() else { return door.series.refused(core.number) };
+    let (core, door) = (core.clone(), door.clone());
+    tokio::task::spawn_local(async move {
+        let _inside = door.enter(Some(seat)).await;
+        let _counted = door.series.open(core.number);
+        welcome::run(&core, &door, arrival).await;
+    });
+}
+
+/// Whether it went wrong with one connection alone: it was gone before it was accepted.
+fn is_of_one_connection(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+    )
+}

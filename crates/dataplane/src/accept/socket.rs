@@ -1,0 +1,171 @@
+//! Listening sockets: one per core for TCP, so that the kernel spreads connections; one for all
+//! cores on Unix sockets.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use snapshot::Bind;
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections the kernel holds until they are accepted, per socket.
+const BACKLOG: i32 = 4096;
+
+/// A socket that listens, not yet on any runtime.
+#[derive(Debug)]
+pub(crate) enum Listening {
+    /// TCP; accepts without blocking.
+    Tcp(std::net::TcpListener),
+    /// A Unix socket; accepts without blocking.
+    Unix(UnixListener),
+}
+
+impl Listening {
+    /// Where it listens.
+    pub fn address(&self) -> Option<Bind> {
+        match self {
+            Self::Tcp(socket) => socket.local_addr().ok().map(Bind::Tcp),
+            Self::Unix(socket) => {
+                let address = socket.local_addr().ok()?;
+                address.as_pathname().map(|path| Bind::Unix(path.to_owned()))
+            }
+        }
+    }
+}
+
+/// Removes the file that a Unix socket leaves behind.
+pub(crate) fn clean_up(bind: &Bind) {
+    if let Bind::Unix(path) = bind
+        && let Err(error) = fs::remove_file(path)
+    {
+        tracing::debug!(%error, path = %path.display(), "the socket's file stays");
+    }
+}
+
+/// Opens a listener's sockets, one for each of `cores`. All of them or none.
+///
+/// # Errors
+/// The address is in use, is not this machine's, may not be used.
+pub(crate) fn open(bind: &Bind, cores: usize) -> io::Result<Vec<Listening>> {
+    match bind {
+        Bind::Tcp(address) => {
+            refuse_if_taken(*address)?;
+            let mut address = *address;
+            let mut sockets = Vec::with_capacity(cores);
+            for _ in 0..cores {
+                let socket = tcp(address)?;
+                // Port 0 is any: the first socket's is the others'.
+                address = socket.local_addr()?;
+                sockets.push(Listening::Tcp(socket));
+            }
+            Ok(sockets)
+        }
+        Bind::Unix(path) => {
+            let socket = unix(path)?;
+            let mut sockets = Vec::with_capacity(cores);
+            for _ in 1..cores {
+                sockets.push(Listening::Unix(socket.try_clone()?));
+            }
+            sockets.push(Listening::Unix(socket));
+            Ok(sockets)
+        }
+    }
+}
+
+/// Sockets that share a port need its other owners' leave, which any process of the same user
+/// gives: without this, a second gateway started by mistake would take half of the first one's
+/// connections.
+fn refuse_if_taken(address: SocketAddr) -> io::Result<()> {
+    let probe = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        probe.set_only_v6(true)?;
+    }
+    probe.set_reuse_address(true)?;
+    probe.bind(&address.into())
+}
+
+fn tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // `[::]` and `0.0.0.0` are two addresses, and two listeners if both are wanted.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    // Connections inherit it.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A socket file that nobody listens on any more is a leftover and gives way; any other file stays.
+fn unix(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse && is_leftover(path) => {
+            fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        bound => bound,
+    }
+    .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+}
+
+fn is_leftover(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    is_socket
+        && UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn port(sockets: &[Listening]) -> SocketAddr {
+        match &sockets[0] {
+            Listening::Tcp(socket) => socket.local_addr().unwrap(),
+            Listening::Unix(_) => panic!("a Unix socket"),
+        }
+    }
+
+    #[test]
+    fn every_core_gets_a_socket_of_the_same_address() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let sockets = open(&Bind::Tcp(address.parse().unwrap()), 3).unwrap();
+            assert_eq!(sockets.len(), 3);
+            assert_ne!(port(&sockets).port(), 0);
+            assert!(std::net::TcpStream::connect(port(&sockets)).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_refused_even_by_one_that_shares() {
+        let first = open(&Bind::Tcp("127.0.0.1:0".parse().unwrap()), 2).unwrap();
+        let error = open(&Bind::Tcp(port(&first)), 2).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        drop(first);
+    }
+
+    #[test]
+    fn a_leftover_unix_socket_gives_way_but_nothing_else_does() {
+        let dir = std::env::temp_dir().join(format!("gateward-socket-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("a.sock");
+        let bind = Bind::Unix(path.clone());
+        let sockets = open(&bind, 2).unwrap();
+        assert_eq!(sockets.len(), 2);
+        assert_eq!(open(&bind, 1).unwrap_err().kind(), ErrorKind::AddrInUse, "it is listened on");
+        drop(sockets);
+        assert!(open(&bind, 1).is_ok(), "a leftover");
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "precious").unwrap();
+        assert!(open(&bind, 1).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

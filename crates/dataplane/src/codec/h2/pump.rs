@@ -1,0 +1,136 @@
+//! A body as it goes by a stream.
+
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::{Reason, SendStream};
+use policy::message::{Body, BodyError, Frame};
+
+use super::fields;
+use crate::deadline::{Deadline, Timers};
+
+/// Carries a body into a stream, no faster than the peer lets it. The last piece carries the end of
+/// the stream, so that a short answer is one write.
+pub(super) struct Pump {
+    body: Body,
+    stream: SendStream<Bytes>,
+    /// Taken from the body, not yet sent.
+    held: Bytes,
+    /// Bytes sent.
+    sent: u64,
+    idle: Duration,
+    deadline: Deadline,
+}
+
+/// Why a body could not be sent to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PumpFault {
+    /// The peer reset the stream, or the connection broke.
+    Gone,
+    /// The peer took nothing for too long.
+    Stalled,
+    /// The body itself broke off.
+    Body(BodyError),
+}
+
+impl Pump {
+    /// `body` into `stream`. A peer that takes nothing for `idle` is given up.
+    pub fn new(body: Body, stream: SendStream<Bytes>, timers: &Rc<Timers>, idle: Duration) -> Self {
+        Self { body, stream, held: Bytes::new(), sent: 0, idle, deadline: Deadline::new(timers) }
+    }
+
+    /// Bytes sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Resets the stream, so that the peer takes what it got for what it is: not all.
+    pub fn reset(&mut self, reason: Reason) {
+        self.body = Body::Empty;
+        self.stream.send_reset(reason);
+    }
+
+    /// Ready when the body was sent to its end, or can't be.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PumpFault>> {
+        loop {
+            if self.held.is_empty() {
+                match self.body.poll_frame(cx) {
+                    Poll::Ready(frame) => {
+                        if self.take(frame)? {
+                            return Poll::Ready(Ok(()));
+                        }
+                    }
+                    Poll::Pending => {
+                        ready!(self.stream.poll_reset(cx)).ok();
+                        return Poll::Ready(Err(PumpFault::Gone));
+                    }
+                }
+                continue;
+            }
+            let room = ready!(self.poll_room(cx))?;
+            let piece = self.held.split_to(room.min(self.held.len()));
+            if !self.held.is_empty() {
+                self.send(piece, false)?;
+                continue;
+            }
+            // Whether this piece is the last one is known only by asking for the next.
+            match self.body.poll_frame(cx) {
+                Poll::Ready(None) => return Poll::Ready(self.send(piece, true)),
+                Poll::Ready(frame) => {
+                    self.send(piece, false)?;
+                    if self.take(frame)? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Poll::Pending => self.send(piece, false)?,
+            }
+        }
+    }
+
+    /// Takes what the body gave; true at its end.
+    fn take(&mut self, frame: Option<Result<Frame, BodyError>>) -> Result<bool, PumpFault> {
+        match frame {
+            Some(Ok(Frame::Data(bytes))) => {
+                self.held = bytes;
+                Ok(false)
+            }
+            Some(Ok(Frame::Trailers(trailers))) => {
+                let trailers = fields::write_trailers(&trailers);
+                self.stream.send_trailers(trailers).map_err(|_| PumpFault::Gone)?;
+                Ok(true)
+            }
+            Some(Err(error)) => Err(PumpFault::Body(error)),
+            None => self.send(Bytes::new(), true).map(|()| true),
+        }
+    }
+
+    fn send(&mut self, piece: Bytes, end: bool) -> Result<(), PumpFault> {
+        self.sent += piece.len() as u64;
+        self.stream.send_data(piece, end).map_err(|_| PumpFault::Gone)
+    }
+
+    /// Bytes the peer lets us send now, at least one.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, PumpFault>> {
+        self.stream.reserve_capacity(self.held.len());
+        loop {
+            let room = self.stream.capacity();
+            if room > 0 {
+                self.deadline.clear();
+                return Poll::Ready(Ok(room));
+            }
+            match self.stream.poll_capacity(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(_) => return Poll::Ready(Err(PumpFault::Gone)),
+                Poll::Pending => {
+                    if !self.deadline.is_set() {
+                        self.deadline.set_after(self.idle);
+                    }
+                    ready!(self.deadline.poll(cx));
+                    return Poll::Ready(Err(PumpFault::Stalled));
+                }
+            }
+        }
+    }
+}

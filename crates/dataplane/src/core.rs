@@ -1,0 +1,113 @@
+//! One core: what the requests it serves share.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use base::Clock;
+use policy::Exchange;
+use snapshot::{Listener, Snapshot};
+
+use crate::deadline::Timers;
+use crate::forward::Upstream;
+use crate::observe::Observed;
+
+/// Exchanges kept for the next request.
+const SPARE_MAX: usize = 256;
+
+/// Bytes of fields above which an exchange's memory is not kept.
+const KEEP_MAX: usize = 64 << 10;
+
+/// One core of the data plane. Lives on its own thread and never leaves it.
+pub(crate) struct Core {
+    /// Its number, from 0.
+    pub number: usize,
+    /// Where its time comes from.
+    pub clock: Clock,
+    /// Timers on that clock, for [`crate::deadline::Deadline`].
+    pub timers: Rc<Timers>,
+    current: RefCell<Rc<Running>>,
+    draining: Cell<bool>,
+    #[allow(
+        clippy::vec_box,
+        reason = "an exchange is large: its box is handed on, it is not moved"
+    )]
+    spare: RefCell<Vec<Box<Exchange>>>,
+}
+
+/// What a request runs by, from its start to its end: one snapshot, and this core's side of it.
+pub(crate) struct Running {
+    /// The snapshot.
+    pub snapshot: Arc<Snapshot>,
+    /// What observes its exchanges; the same for all cores.
+    pub observed: Arc<Observed>,
+    /// This core's side of the upstreams, by their number.
+    pub upstreams: Vec<Rc<Upstream>>,
+}
+
+impl Running {
+    /// The listener of this name.
+    pub fn listener(&self, name: &str) -> Option<&Listener> {
+        self.snapshot.listeners.iter().find(|known| *known.name == *name).map(|known| &**known)
+    }
+}
+
+impl Core {
+    /// A core that runs by `running`.
+    pub fn new(number: usize, clock: Clock, running: Rc<Running>) -> Self {
+        Self {
+            number,
+            timers: Timers::new(clock.clone()),
+            clock,
+            current: RefCell::new(running),
+            draining: Cell::new(false),
+            spare: RefCell::default(),
+        }
+    }
+
+    /// What a new request runs by. Loaded once per request.
+    pub fn running(&self) -> Rc<Running> {
+        self.current.borrow().clone()
+    }
+
+    /// From now on, new requests run by `running`.
+    pub fn swap(&self, running: Rc<Running>) {
+        self.current.replace(running);
+    }
+
+    /// Whether the instance is going down: answers carry `Connection: close`, HTTP/2 connections
+    /// get GOAWAY.
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Starts going down.
+    pub fn drain(&self) {
+        self.draining.set(true);
+    }
+
+    /// An exchange for a request that begins now on `connection`, with the memory of one before it.
+    pub fn take_exchange(&self, connection: &Arc<policy::Connection>) -> Box<Exchange> {
+        let mut x = match self.spare.borrow_mut().pop() {
+            Some(mut x) => {
+                x.connection.clone_from(connection);
+                x.client = connection.peer_ip();
+                x
+            }
+            None => Box::new(Exchange::new(connection.clone(), self.number)),
+        };
+        x.started = self.timers.now();
+        x.wall = self.clock.wall();
+        x
+    }
+
+    /// Takes back an exchange that is over.
+    pub fn give_exchange(&self, mut x: Box<Exchange>) {
+        x.clear();
+        let held = x.request.headers.capacity() + x.response.headers.capacity();
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE_MAX && held <= KEEP_MAX {
+            spare.push(x);
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The tries of one exchange: the first, and further ones where the rules, the budget and the time
+//! allow them.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use base::Instant;
+use config::v1::RetryOn;
+use policy::message::{Body, Known};
+use policy::{Exchange, Refusal, codes};
+use smallvec::SmallVec;
+
+use super::attempt::{Busy, Call};
+use super::body::{Guarded, Watch};
+use super::failure::Failure;
+use super::outlier::Verdict;
+use super::rules::{self, Ended};
+use super::tunnel::Held;
+use super::upstream::{Lane, Running};
+use super::{Passed, hashed};
+use crate::codec::{Sent, Upgraded, grpc};
+use crate::deadline::Deadline;
+use crate::observe::{self, Try};
+
+/// What follows a try that failed.
+enum Next {
+    /// Nothing.
+    GiveUp,
+    /// Another at once, by a new connection: an idle one turned out to be closed.
+    Fresh,
+    /// Another after this time.
+    After(Duration),
+}
+
+impl Call<'_> {
+    /// Tries until there is a response to pass on or nothing more to try.
+    pub async fn run(
+        &mut self,
+        x: &mut Exchange,
+        place: Running,
+        mut now: Instant,
+    ) -> Result<Passed, Refusal> {
+        let mut failed: SmallVec<[u64; 4]> = SmallVec::new();
+        let mut fresh = false;
+        let mut tries = 0;
+        loop {
+            let lane = self.lane(x, &failed, now).await?;
+            if !fresh {
+                tries += 1;
+            }
+            x.upstream.attempts = tries;
+            x.upstream.endpoint = Some(lane.endpoint.label.clone());
+            self.tell_time_left(x, now)?;
+            let busy = Busy::new(lane.clone());
+            let one = self.begin(&lane, x, now);
+            let next = match self.attempt(&lane, fresh, one.started, x).await {
+                Ok(Sent::Upgraded(upstream)) => {
+                    self.answer_seen(&one, x);
+                    let Upgraded { io, read } = upstream;
+                    let io = Box::new(Held::new(io, (place, busy)));
+                    return Ok(Passed::Tunnel(Upgraded { io, read }));
+                }
+                Ok(Sent::Response) => {
+                    now = self.answer_seen(&one, x);
+                    match self.answered(&lane, tries, now, x) {
+                        Next::GiveUp => {
+                            self.body.settle();
+                            self.guard(x, place, busy, lane);
+                            return Ok(Passed::Response);
+                        }
+                        next => next,
+                    }
+                }
+                Err(failure) => {
+                    now = self.core.timers.now();
+                    let next = self.failed(&lane, &failure, (tries, fresh), now, x);
+                    if !matches!(next, Next::Fresh) {
+                        observe::tried(self.running, x, &one, Err(failure.code), now);
+                    }
+                    if let Next::GiveUp = next {
+                        return Err(failure.refusal());
+                    }
+                    next
+                }
+            };
+            drop(busy);
+            x.response.clear();
+            fresh = matches!(next, Next::Fresh);
+            if let Next::After(wait) = next {
+                failed.push(lane.endpoint.id);
+                Box::pin(self.wait(wait)).await;
+                now = self.core.timers.now();
+            }
+        }
+    }
+
+    /// A try begins.
+    fn begin(&mut self, lane: &Lane, x: &Exchange, now: Instant) -> Try {
+        let (upstream, endpoint) =
+            (self.upstream.config().number, lane.endpoint.written.load(Relaxed));
+        let one = Try::new(x, upstream, endpoint, now);
+        self.composed.set_try(x, &one);
+        one
+    }
+
+    /// The head of a try's response is here, now.
+    fn answer_seen(&self, one: &Try, x: &Exchange) -> Instant {
+        let now = one.started.after(x.times.connect).after(x.times.first_byte);
+        observe::tried(self.running, x, one, Ok(x.response.status), now);
+        now
+    }
+
+    /// A response's head is here: pass it on, or try again?
+    fn answered(&self, lane: &Lane, tries: u32, now: Instant, x: &mut Exchange) -> Next {
+        let status = x.response.status.code();
+        x.upstream.status = Some(status);
+        lane.latency.set(lane.latency.get().with(x.times.first_byte, now));
+        let unavailable = matches!(status, 502..=504)
+            || (x.request.is_grpc() && grpc::status(&x.response.headers) == Some(14));
+        let verdict = if unavailable { Verdict::GatewayFailure } else { Verdict::Answered };
+        if unavailable {
+            lane.endpoint.failed(&format!("answered {status}"));
+        }
+        self.judge(lane, verdict, now);
+        let Some(kind) = rules::kind(status, self.retry) else { return Next::GiveUp };
+        let ended = self.ended(kind, true, x);
+        if !ended.may_retry(self.retry) {
+            return Next::GiveUp;
+        }
+        match rules::retry_after(&x.response.headers, self.core.clock.wall()) {
+            Ok(asked) => self.again(tries, asked.unwrap_or_default(), now),
+            Err(()) => Next::GiveUp,
+        }
+    }
+
+    /// There is no response: try again?
+    fn failed(
+        &self,
+        lane: &Lane,
+        failure: &Failure,
+        (tries, fresh): (u32, bool),
+        now: Instant,
+        x: &Exchange,
+    ) -> Next {
+        let Some(kind) = failure.kind else {
+            self.blame(lane, failure, now);
+            return Next::GiveUp;
+        };
+        let ended = self.ended(kind, failure.sent, x);
+        let closed = matches!(kind, RetryOn::Reset | RetryOn::Refused);
+        let stale = x.upstream.reused && !fresh && closed;
+        if stale && ended.is_safe() {
+            // It was closed while it was idle: nobody's fault, and no reason to wait or to count.
+            return Next::Fresh;
+        }
+        self.blame(lane, failure, now);
+        if !ended.may_retry(self.retry) {
+            return Next::GiveUp;
+        }
+        self.again(tries, Duration::ZERO, now)
+    }
+
+    /// Another try, if there may be one more and there is time and budget for it.
+    fn again(&self, tries: u32, asked: Duration, now: Instant) -> Next {
+        if tries > self.retry.attempts {
+            return Next::GiveUp;
+        }
+        let wait = rules::backoff(self.retry, tries, &mut self.upstream.rng()).max(asked);
+        if self.total_by.is_some_and(|by| now.after(wait) >= by) {
+            return Next::GiveUp;
+        }
+        let budget = &self.upstream.shared().state.budget;
+        if !budget.retry(now, self.retry.budget_percent, self.retry.budget_floor) {
+            return Next::GiveUp;
+        }
+        Next::After(wait)
+    }
+
+    fn ended(&self, kind: RetryOn, sent: bool, x: &Exchange) -> Ended {
+        Ended { kind, method: x.request.method, sent, whole: self.body.is_whole() }
+    }
+
+    fn blame(&self, lane: &Lane, failure: &Failure, now: Instant) {
+        if failure.endpoint {
+            lane.endpoint.failed(&failure.note);
+            self.judge(lane, Verdict::NoAnswer, now);
+        }
+    }
+
+    fn judge(&self, lane: &Lane, verdict: Verdict, now: Instant) {
+        self.upstream.judge(&lane.endpoint, verdict, now);
+    }
+
+    /// A lane to an endpoint, another one than those that failed if there is one.
+    async fn lane(&self, x: &Exchange, failed: &[u64], now: Instant) -> Result<Rc<Lane>, Refusal> {
+        let hash = hashed::hash_of(&self.upstream.config().balance, x);
+        if let Some(lane) = self.upstream.pick(hash, failed, now) {
+            return Ok(lane);
+        }
+        Box::pin(self.lane_later(hash, failed, now)).await
+    }
+
+    /// Waits for names that are being looked up for the first time.
+    async fn lane_later(
+        &self,
+        hash: Option<u64>,
+        failed: &[u64],
+        now: Instant,
+    ) -> Result<Rc<Lane>, Refusal> {
+        let by = now.after(self.timeouts.connect);
+        let mut deadline = Deadline::new(&self.core.timers);
+        deadline.set(self.total_by.map_or(by, |total| total.min(by)));
+        let state = &self.upstream.shared().state;
+        while state.members().waiting {
+            let looked_up = state.looked_up.notified();
+            if !state.members().waiting || deadline.within(looked_up).await.is_err() {
+                break;
+            }
+        }
+        let picked = self.upstream.pick(hash, failed, self.core.timers.now());
+        picked.ok_or_else(|| self.nobody())
+    }
+
+    fn nobody(&self) -> Refusal {
+        let members = self.upstream.shared().state.members();
+        let name = &self.upstream.config().name;
+        if members.list.is_empty() && (members.waiting || members.problem.is_some()) {
+            let problem = members.problem.as_deref().unwrap_or("no answer yet");
+            let note = format!("{name}: {problem}");
+            return Refusal::new(&codes::NAME_NOT_RESOLVED).note(note);
+        }
+        let note = format!("{name}: none of {} endpoints is usable", members.list.len());
+        Refusal::new(&codes::NO_HEALTHY_ENDPOINT).note(note)
+    }
+
+    /// Tells the endpoint of a gRPC call how long its caller still waits.
+    fn tell_time_left(&mut self, x: &Exchange, now: Instant) -> Result<(), Refusal> {
+        if !x.request.headers.has(Known::GrpcTimeout) {
+            return Ok(());
+        }
+        let elapsed = now.since(x.started);
+        match grpc::time_left(&x.request.headers, elapsed) {
+            Some(Duration::ZERO) => {
+                Err(Refusal::new(&codes::TOTAL_TIMEOUT).note("grpc-timeout passed"))
+            }
+            Some(left) => {
+                self.composed.set_time_left(left);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn wait(&self, wait: Duration) {
+        if !wait.is_zero() {
+            Deadline::after(&self.core.timers, wait).passed().await;
+        }
+    }
+
+    /// Holds what the exchange takes until its response ends, and watches over the pauses in it. A
+    /// response that is all here has ended.
+    fn guard(&self, x: &mut Exchange, place: Running, busy: Busy, lane: Rc<Lane>) {
+        x.response.body = match x.response.body.take() {
+            Body::Stream(stream) => Body::Stream(Box::new(Guarded::new(
+                stream,
+                Watch {
+                    idle: self.timeouts.idle,
+                    total_by: self.total_by,
+                    clock: self.core.clock.clone(),
+                    deadline: Deadline::new(&self.core.timers),
+                },
+                self.upstream.clone(),
+                lane,
+                (place, busy),
+            ))),
+            whole => whole,
+        };
+    }
+}

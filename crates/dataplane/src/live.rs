@@ -1,0 +1,248 @@
+//! The running data plane as the rest of the process has it: start, swap, drain.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use base::{Clock, Problem, Problems};
+use snapshot::{Bind, Snapshot};
+use tokio::io::DuplexStream;
+
+use crate::accept::socket::{self, Listening};
+use crate::forward::{Background, Fleet};
+use crate::observe::Observer;
+use crate::site::{DoorPlan, Plan};
+use crate::status::UpstreamStatus;
+use crate::worker::{Order, Worker};
+
+/// How a data plane is started.
+#[derive(Debug)]
+pub struct Options {
+    /// Cores to run on, each with a thread of its own.
+    pub workers: usize,
+    /// Where time comes from.
+    pub clock: Clock,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { workers, clock: Clock::system() }
+    }
+}
+
+/// Why a data plane could not be started.
+#[derive(Debug)]
+pub enum StartError {
+    /// Listeners can't be opened, as these problems say.
+    Listeners(Problems),
+    /// The machine gives no thread.
+    Thread(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listeners(problems) => {
+                write!(f, "{} listeners can't be opened", problems.len())
+            }
+            Self::Thread(error) => write!(f, "no thread for a core: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running data plane. Dropping it ends it at once; [`Handle::drain`] is the polite way.
+pub struct Handle {
+    inner: Mutex<Live>,
+    observer: Arc<Observer>,
+}
+
+struct Live {
+    workers: Vec<Worker>,
+    observer: Arc<Observer>,
+    fleet: Arc<Fleet>,
+    /// Lookups and health checks.
+    _background: Background,
+    snapshot: Arc<Snapshot>,
+    /// Open listeners, by the address they were asked for.
+    listeners: HashMap<Bind, Arc<AtomicUsize>>,
+    /// The addresses they have.
+    bound: HashMap<Bind, Bind>,
+}
+
+/// Starts the data plane: opens every listener of `snapshot`, or none and says why.
+///
+/// # Errors
+/// A listener's address can't be used; a thread can't be made.
+pub fn start(snapshot: Arc<Snapshot>, options: Options) -> Result<Handle, StartError> {
+    let count = options.workers.max(1);
+    let observer = Observer::new(count, options.clock.clone());
+    let fleet = Fleet::new(options.clock.clone());
+    let mut live = Live {
+        workers: Vec::with_capacity(count),
+        observer: observer.clone(),
+        _background: Background::start(fleet.clone()).map_err(StartError::Thread)?,
+        fleet,
+        snapshot: snapshot.clone(),
+        listeners: HashMap::new(),
+        bound: HashMap::new(),
+    };
+    let plans = live.plan(&snapshot, count).map_err(StartError::Listeners)?;
+    for (number, plan) in plans.into_iter().enumerate() {
+        let worker = Worker::start(number, options.clock.clone(), plan);
+        live.workers.push(worker.map_err(StartError::Thread)?);
+    }
+    Ok(Handle { inner: Mutex::new(live), observer })
+}
+
+impl Handle {
+    /// Runs by `snapshot` from now on, on all cores, once this returns. Requests under way end by
+    /// the snapshot they began with. New listeners open, listeners that are gone finish what they
+    /// have.
+    ///
+    /// # Errors
+    /// A new listener can't be opened; then nothing has changed.
+    pub fn swap(&self, snapshot: Arc<Snapshot>) -> Result<(), Problems> {
+        let mut live = self.lock();
+        let count = live.workers.len();
+        let plans = live.plan(&snapshot, count)?;
+        let (done, all_done) = mpsc::channel();
+        for (worker, plan) in live.workers.iter().zip(plans) {
+            // A core that is gone has nothing to swap.
+            let _ = worker.orders.send(Order::Swap(plan, done.clone()));
+        }
+        drop(done);
+        while all_done.recv().is_ok() {}
+        live.snapshot = snapshot;
+        Ok(())
+    }
+
+    /// Takes no more connections, lets running requests end, and ends when they did or `grace` is
+    /// over.
+    pub fn drain(&self, grace: Duration) {
+        let mut live = self.lock();
+        for worker in &live.workers {
+            let _ = worker.orders.send(Order::Drain(grace));
+        }
+        for worker in &mut live.workers {
+            worker.join();
+        }
+        for bind in live.listeners.keys() {
+            socket::clean_up(bind);
+        }
+        live.listeners.clear();
+    }
+
+    /// The snapshot it runs by.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.lock().snapshot.clone()
+    }
+
+    /// What observes it.
+    pub fn observer(&self) -> &Arc<Observer> {
+        &self.observer
+    }
+
+    /// How its upstreams are doing.
+    pub fn upstreams(&self) -> Vec<UpstreamStatus> {
+        let fleet = self.lock().fleet.clone();
+        fleet.status()
+    }
+
+    /// The address a listener has that was asked to stand at `bind`: another one where that says
+    /// port 0.
+    pub fn address(&self, bind: &Bind) -> Option<Bind> {
+        self.lock().bound.get(bind).cloned()
+    }
+
+    /// A connection to the listener of this name that needs no network, served by the first core.
+    /// It holds `capacity` bytes each way: what is written beyond waits until it is read.
+    pub fn connect(&self, listener: &str, capacity: usize) -> DuplexStream {
+        let (near, far) = tokio::io::duplex(capacity);
+        if let Some(worker) = self.lock().workers.first() {
+            let _ = worker.orders.send(Order::Connect(Arc::from(listener), far));
+        }
+        near
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Live> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Live {
+    /// What each of `count` cores is to do to run by `snapshot`. Opens the sockets that are
+    /// missing.
+    fn plan(&mut self, snapshot: &Arc<Snapshot>, count: usize) -> Result<Vec<Plan>, Problems> {
+        let mut sockets: HashMap<Bind, Vec<Listening>> = HashMap::new();
+        let mut problems = Problems::new();
+        for (number, listener) in snapshot.listeners.iter().enumerate() {
+            if self.listeners.contains_key(&listener.bind) {
+                continue;
+            }
+            match socket::open(&listener.bind, count) {
+                Ok(opened) => drop(sockets.insert(listener.bind.clone(), opened)),
+                Err(error) => problems.push(problem(number, &listener.bind, &error)),
+            }
+        }
+        let observed = self.observer.follow(snapshot).map_err(|wrong| {
+            let root = base::Pointer::root();
+            problems.extend(wrong.into_iter().map(|what| Problem::new(&root, what)));
+        });
+        let (true, Ok(observed)) = (problems.is_empty(), observed) else {
+            sockets.keys().for_each(socket::clean_up);
+            return Err(problems);
+        };
+        for (bind, opened) in &sockets {
+            let address = opened.first().and_then(Listening::address);
+            self.bound.insert(bind.clone(), address.unwrap_or_else(|| bind.clone()));
+            self.listeners.insert(bind.clone(), Arc::default());
+        }
+        let stays = |bind: &Bind| snapshot.listeners.iter().any(|known| known.bind == *bind);
+        self.listeners.keys().filter(|bind| !stays(bind)).for_each(socket::clean_up);
+        self.listeners.retain(|bind, _| stays(bind));
+        self.bound.retain(|bind, _| stays(bind));
+        let upstreams = self.fleet.apply(snapshot);
+        let plan = |_| Plan {
+            snapshot: snapshot.clone(),
+            observed: observed.clone(),
+            upstreams: upstreams.clone(),
+            doors: self.doors(snapshot, &mut sockets),
+        };
+        Ok((0..count).map(plan).collect())
+    }
+
+    /// One core's doors, with a socket for each that is new.
+    fn doors(
+        &self,
+        snapshot: &Snapshot,
+        sockets: &mut HashMap<Bind, Vec<Listening>>,
+    ) -> Vec<DoorPlan> {
+        let door = |listener: &Arc<snapshot::Listener>| DoorPlan {
+            listener: listener.clone(),
+            open: self.listeners.get(&listener.bind).cloned().unwrap_or_default(),
+            series: self.observer.metrics.listener(&listener.name),
+            socket: sockets.get_mut(&listener.bind).and_then(Vec::pop),
+        };
+        snapshot.listeners.iter().map(door).collect()
+    }
+}
+
+fn problem(number: usize, bind: &Bind, error: &io::Error) -> Problem {
+    let at = base::Pointer::root().key("listeners").index(number).key("bind");
+    let problem = Problem::new(&at, format!("can't listen on {bind}: {error}"));
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            problem.hint("another process has it: stop that one, or use another address")
+        }
+        io::ErrorKind::PermissionDenied => {
+            problem.hint("use a port above 1023, or give the process CAP_NET_BIND_SERVICE")
+        }
+        _ => problem,
+    }
+}

@@ -1,0 +1,52 @@
+//! How an instance is doing, for `/status`, `/metrics` and whoever asks.
+
+use serde::Serialize;
+
+/// How an upstream is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct UpstreamStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether so few endpoints are healthy that health is not believed and all are used.
+    pub panic: bool,
+    /// Requests running, all cores together.
+    pub running: u64,
+    /// Requests that wait for a connection.
+    pub pending: u64,
+    /// Connections, busy or idle.
+    pub connections: u64,
+    /// Requests refused because its breaker had too much already, since it was added.
+    pub refused: u64,
+    /// Retries not made because their budget was used up, since it was added.
+    pub retries_refused: u64,
+    /// Its endpoints; one line per address.
+    pub endpoints: Vec<EndpointStatus>,
+}
+
+/// How an endpoint is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EndpointStatus {
+    /// Its URL, as written.
+    pub endpoint: String,
+    /// The address it is called at; none while its name has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Whether its health checks pass, or none are made.
+    pub healthy: bool,
+    /// Whether live traffic has ejected it for now.
+    pub ejected: bool,
+    /// Why it is out, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Tries and health checks that failed since it was added.
+    pub failures: u64,
+    /// The last of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<String>,
+    /// Requests running there.
+    pub active: u64,
+    /// Connections open to it, idle ones included.
+    pub connections: u64,
+    /// Connections kept that no request uses.
+    pub idle: u64,
+}

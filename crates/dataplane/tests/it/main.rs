@@ -1,0 +1,10 @@
+//! The data plane from outside: bytes in, bytes out, over in-memory connections.
+
+mod answers;
+mod case;
+mod connections;
+mod forwarding;
+mod memory;
+mod requests;
+mod support;
+mod upstream;

@@ -1,0 +1,39 @@
+//! Gateward, the command: every subcommand, and which parts each one starts.
+
+mod check;
+mod cli;
+mod demo;
+mod explain;
+mod instance;
+mod load;
+mod logging;
+mod pages;
+mod reload;
+mod run;
+mod schema;
+mod terminal;
+mod version;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let exit = match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Check(args) => check::check(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Schema => schema::schema(),
+        Command::Demo(args) => demo::demo(args),
+        Command::Version(args) => version::version(&args),
+        Command::Completions(args) => cli::completions(&args),
+    };
+    exit.into()
+}

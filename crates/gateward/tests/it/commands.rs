@@ -1,0 +1,110 @@
+//! The command line as its users meet it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::harness::{GATEWARD, text};
+
+fn gateward(args: &[&str]) -> (i32, String, String) {
+    text(Command::new(GATEWARD).args(args))
+}
+
+/// The calls the demo printed: command and expected status.
+fn printed_calls(greeting: &[String]) -> Vec<(String, String)> {
+    let mut calls = Vec::new();
+    for pair in greeting.windows(2) {
+        if let Some(expected) = pair[1].trim().strip_prefix("→ ") {
+            let status = expected.split(':').next().unwrap().to_owned();
+            calls.push((pair[0].trim().to_owned(), status));
+        }
+    }
+    calls
+}
+
+#[test]
+fn every_call_the_demo_prints_does_what_it_says() {
+    let mut demo = Command::new(GATEWARD)
+        .args(["demo", "--port", "0", "--admin-port", "0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let greeting: Vec<String> =
+        lines.take_while(|line| !line.starts_with("The access log")).collect();
+    let calls = printed_calls(&greeting);
+    assert!(calls.len() >= 10, "{greeting:#?}");
+    for (command, expected) in calls {
+        let (_, out, err) = text(Command::new("sh").args(["-c", &command]));
+        let statuses: Vec<&str> = out
+            .lines()
+            .filter(|line| line.starts_with("HTTP/"))
+            .filter_map(|line| line.split(' ').nth(1))
+            .collect();
+        assert_eq!(statuses.last(), Some(&expected.as_str()), "{command}\n{out}{err}");
+    }
+    let _ = demo.kill();
+    let _ = demo.wait();
+}
+
+#[test]
+fn check_reports_every_problem_and_exits_with_3() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("gateward.yaml");
+    std::fs::write(&path, "version: 1\nlisteners: [ { name: web, bind: nowhere } ]\napis: [ { name: a, upstream: b } ]\n").unwrap();
+    let (code, _, err) = gateward(&["check", path.to_str().unwrap()]);
+    assert_eq!(code, 3);
+    assert!(err.contains("nowhere") && err.contains("gateward.yaml:2:"), "{err}");
+    assert!(err.contains("gateward.yaml:3:"), "{err}");
+    let (code, out, _) = gateward(&["check", "--format", "json", path.to_str().unwrap()]);
+    assert_eq!(code, 3);
+    let problems: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(problems["problems"].as_array().unwrap().len(), 2, "{problems:#}");
+}
+
+#[test]
+fn explain_names_the_route_the_chain_and_why_the_others_lost() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/keys-and-limits.yaml");
+    let explain = |args: &[&str]| gateward(&[&["explain", "-c", example], args].concat());
+    let (code, out, err) = explain(&["GET", "http://localhost:8080/orders/7"]);
+    assert_eq!(code, 0, "{out}{err}");
+    for word in ["web", "orders", "/{id}", "access_log", "api_key", "rate", "127.0.0.1:9001"] {
+        assert!(out.contains(word), "`{word}` is missing:\n{out}");
+    }
+    let (code, out, _) = explain(&["GET", "http://localhost:8080/nothing"]);
+    assert_eq!(code, 4, "{out}");
+    assert!(out.contains("route_not_found"), "{out}");
+    let (code, out, _) = explain(&["--format", "json", "POST", "http://localhost:8080/orders"]);
+    assert_eq!(code, 0, "{out}");
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(answer["api"], "orders v1", "{answer:#}");
+}
+
+#[test]
+fn wrong_command_lines_exit_with_2_and_help_with_0() {
+    assert_eq!(gateward(&["fly"]).0, 2);
+    assert_eq!(gateward(&["--help"]).0, 0);
+    let (code, out, _) = gateward(&["version", "--format", "json"]);
+    assert_eq!(code, 0);
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["version"], env!("CARGO_PKG_VERSION"));
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, out, _) = gateward(&["completions", shell]);
+        assert!(code == 0 && out.contains("gateward"), "{shell}");
+    }
+}
+
+#[test]
+fn the_committed_schema_is_what_the_binary_prints() {
+    let committed = include_str!("../../../../contracts/config.v1.schema.json");
+    let (code, out, _) = gateward(&["schema"]);
+    assert_eq!(code, 0);
+    assert_eq!(out.trim_end(), committed.trim_end());
+}
+
+#[test]
+fn a_document_that_is_not_there_says_so() {
+    let (code, _, err) = gateward(&["run", "--config", "/nowhere/gateward.yaml"]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains("/nowhere/gateward.yaml") && err.contains("help"), "{err}");
+}

@@ -1,0 +1,13 @@
+//! The real binary against real clients and real upstreams. Run by `cargo xtask test`, which brings
+//! what these need.
+
+mod certificates;
+mod clients;
+mod commands;
+mod examples;
+mod grpc;
+mod harness;
+mod load;
+mod operations;
+mod reload;
+mod streams;

@@ -1,0 +1,174 @@
+//! What each policy costs a request, in nanoseconds: `cargo bench -p gateward-policies`.
+//!
+//! Prints the fastest of several rounds per hook, which other work on the machine disturbs least,
+//! without the cost of making the exchange ready. Numbers are for comparing one build with another
+//! on one machine.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base::{Pointer, RequestId};
+use gateward_policies::REGISTRY;
+use policy::message::Known;
+use policy::{
+    Application, Carry, Compile, Condition, Connection, Directory, Exchange, Policy, RouteFacts,
+};
+use serde_json::{Value, json};
+
+const ROUNDS: usize = 100;
+const CALLS: u32 = 5_000;
+
+fn main() {
+    println!("{:<34} {:>9}", "hook", "ns");
+    header_names();
+    let base = time(ready);
+    report("(making the exchange ready)", base);
+    for (name, settings) in [
+        ("ip", json!({ "allow": ["10.0.0.0/8", "192.0.2.0/24"], "deny": ["10.66.0.0/16"] })),
+        ("body_size", json!({ "max": "1MiB" })),
+        ("api_key", json!({})),
+        ("api_key", json!({ "header": "x-api-key", "query": "key" })),
+        ("rate", json!({ "limit": 1_000_000, "window": "1s", "by": "client" })),
+        (
+            "rate",
+            json!({ "windows": [
+            { "limit": 1_000_000, "window": "1s" }, { "limit": 100_000_000, "window": "1m" },
+        ] }),
+        ),
+        ("header", json!({ "request": { "set": { "X-A": "1" }, "remove": ["x-b"] } })),
+        ("access_log", json!({})),
+    ] {
+        let bench = Bench::new(name, &settings);
+        let mut calls = 0;
+        let cost = time(|exchange| {
+            ready(exchange);
+            bench.run(exchange);
+            // Somebody has to take the lines off.
+            calls += 1;
+            if calls % 512 == 0 {
+                bench.drain();
+            }
+        });
+        let settings = settings.to_string();
+        report(&format!("{name} {}", settings.get(..24).unwrap_or(&settings)), cost - base);
+    }
+    for text in [
+        "request.method == \"GET\"",
+        "request.path.startsWith(\"/a\") && request.headers[\"accept\"] != \"\"",
+        "request.path.matches(\"^/orders/[0-9]+$\")",
+    ] {
+        let condition = Condition::compile(text).unwrap_or_else(|bad| panic!("{bad}"));
+        let cost = time(|exchange| {
+            ready(exchange);
+            let _ = black_box(condition.holds(exchange));
+        });
+        report(&format!("when: {}", text.get(..28).unwrap_or(text)), cost - base);
+    }
+}
+
+fn report(what: &str, nanos: f64) {
+    println!("{what:<34} {nanos:>9.1}");
+}
+
+/// A policy with all it needs.
+struct Bench {
+    policy: Arc<dyn Policy>,
+    targets: Vec<Arc<policy::LogTarget>>,
+}
+
+impl Bench {
+    fn new(name: &str, settings: &Value) -> Self {
+        let mut directory = Directory::new();
+        let application = Arc::new(Application { name: "shop".into(), ..Application::default() });
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(digest(&SHA256, b"0123456789abcdef0123456789abcdef").as_ref());
+        directory.add_key(sha256, &application, "1".into());
+        let mut targets = Vec::new();
+        let mut cx = Compile {
+            directory: &Arc::new(directory),
+            carry: &Carry::default(),
+            id: name,
+            identity_headers: &mut Vec::new(),
+            log_targets: &mut targets,
+        };
+        let kind = REGISTRY.find(name).unwrap_or_else(|| panic!("no policy {name}"));
+        let policy = (kind.compile)(settings, &Pointer::root(), &mut cx);
+        Self { policy: policy.unwrap_or_else(|bad| panic!("{bad:?}")), targets }
+    }
+
+    fn run(&self, exchange: &mut Exchange) {
+        black_box(self.policy.on_request(black_box(exchange)));
+        black_box(self.policy.on_response(black_box(exchange)));
+        self.policy.on_end(black_box(exchange));
+    }
+
+    fn drain(&self) {
+        let mut out = Vec::new();
+        for target in &self.targets {
+            target.drain(&mut out);
+        }
+    }
+}
+
+/// Nanoseconds of one call of `work`, in the fastest round.
+fn time(mut work: impl FnMut(&mut Exchange)) -> f64 {
+    let mut exchange = exchange();
+    let rounds = (0..ROUNDS).map(|_| {
+        let start = Instant::now();
+        for _ in 0..CALLS {
+            work(&mut exchange);
+        }
+        start.elapsed().as_nanos() as f64 / f64::from(CALLS)
+    });
+    rounds.fold(f64::INFINITY, f64::min)
+}
+
+fn exchange() -> Exchange {
+    let connection = Connection {
+        listener: "web".into(),
+        peer: "192.0.2.7:4711".parse().ok(),
+        local: None,
+        tls: None,
+    };
+    Exchange::new(Arc::new(connection), 0)
+}
+
+/// Makes `exchange` the next request.
+fn ready(exchange: &mut Exchange) {
+    exchange.clear();
+    exchange.id = RequestId::new(std::time::Duration::from_secs(1_790_000_000));
+    exchange.wall = std::time::Duration::from_secs(1_790_000_000);
+    exchange.started = base::Instant::from_nanos(exchange.started.as_nanos() + 10_000);
+    exchange.request.target.path.push_str("/orders/42");
+    exchange.request.target.authority.set("api.example.com", None);
+    for (name, value) in [
+        ("accept", "*/*"),
+        ("user-agent", "curl/8.10.1"),
+        ("x-api-key", "0123456789abcdef0123456789abcdef"),
+        ("x-forwarded-for", "192.0.2.7"),
+        ("x-b", "1"),
+    ] {
+        exchange.request.headers.append(name, value);
+    }
+    exchange.complete = true;
+    exchange.route = None::<RouteFacts>;
+}
+
+fn header_names() {
+    let names: Vec<&[u8]> = vec![
+        b"Host",
+        b"User-Agent",
+        b"Accept",
+        b"X-Api-Key",
+        b"Content-Length",
+        b"X-Forwarded-For",
+    ];
+    let cost = time(|_| {
+        for name in &names {
+            black_box(Known::of(black_box(name)));
+        }
+    });
+    report("Known::of", cost / names.len() as f64);
+}

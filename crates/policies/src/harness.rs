@@ -1,0 +1,71 @@
+//! Drives policies in unit tests without an engine.
+
+use std::sync::Arc;
+
+use base::{Pointer, Problems};
+use policy::{
+    Application, Carry, Compile, Connection, Directory, Exchange, Flow, Policy, PolicyKind,
+    Refusal, Step,
+};
+use serde_json::Value;
+
+/// What policies are compiled with.
+#[derive(Default)]
+pub(crate) struct Bench {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) carry: Carry,
+    pub(crate) identity_headers: Vec<String>,
+    pub(crate) log_targets: Vec<Arc<policy::LogTarget>>,
+}
+
+impl Bench {
+    /// A directory with the key of this SHA-256.
+    pub(crate) fn with_key(sha256: [u8; 32]) -> Self {
+        let mut directory = Directory::new();
+        let application = Application {
+            name: "shop".into(),
+            organization: Some("acme".into()),
+            labels: Default::default(),
+        };
+        directory.add_key(sha256, &Arc::new(application), "1".into());
+        Self { directory: Arc::new(directory), ..Self::default() }
+    }
+
+    /// The policy `kind` with these settings.
+    pub(crate) fn compile(
+        &mut self,
+        kind: &PolicyKind,
+        settings: &Value,
+    ) -> Result<Arc<dyn Policy>, Problems> {
+        let mut cx = Compile {
+            directory: &self.directory,
+            carry: &self.carry,
+            id: kind.name,
+            identity_headers: &mut self.identity_headers,
+            log_targets: &mut self.log_targets,
+        };
+        (kind.compile)(settings, &Pointer::root(), &mut cx)
+    }
+}
+
+/// An exchange on a plain connection.
+pub(crate) fn exchange() -> Exchange {
+    let connection = Connection {
+        listener: "web".into(),
+        peer: "192.0.2.7:4711".parse().ok(),
+        local: None,
+        tls: None,
+    };
+    let mut exchange = Exchange::new(Arc::new(connection), 0);
+    exchange.request.target.path = "/".into();
+    exchange
+}
+
+/// What a step says, where it says it at once.
+pub(crate) fn refusal(step: Step<'_>) -> Option<Box<Refusal>> {
+    match step {
+        Step::Done(Flow::Refuse(refusal)) => Some(refusal),
+        Step::Done(Flow::Continue | Flow::Reply(_)) => None,
+        Step::Wait(_) => panic!("the policy waits"),
+    }
+}

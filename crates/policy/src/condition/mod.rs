@@ -1,0 +1,123 @@
+//! Conditions: the `when:` of a policy, an expression in CEL (the Common Expression Language) that
+//! is true or false for an exchange.
+//!
+//! Compiled once; then only the variables that the expression names are looked up, and texts are
+//! borrowed, not copied. What could cost much is refused when it is written: length, depth, and
+//! loops inside loops are bounded, patterns of `matches` are literals and compiled ahead. A
+//! condition that can't be evaluated is an error, never false: the engine denies.
+//!
+//! What there is to ask for stands in [`VARIABLES`] and [`FUNCTIONS`].
+
+mod check;
+mod cost;
+mod facts;
+mod language;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod vectors;
+mod vocabulary;
+
+use std::fmt;
+
+use base::{Pointer, Problem};
+use cel::common::types::CelBool;
+use cel::{Context, IdedExpr, Value};
+
+use crate::Exchange;
+use check::Needs;
+use facts::View;
+
+pub use vocabulary::{FUNCTIONS, Kind, VARIABLES, Variable};
+
+/// A condition, compiled.
+pub struct Condition {
+    text: Box<str>,
+    expression: IdedExpr,
+    needs: Needs,
+}
+
+/// Why a condition is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadCondition {
+    /// What is wrong, one sentence without a full stop.
+    pub what: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+/// Most bytes of an expression.
+pub const TEXT_BYTES: usize = 2048;
+
+impl Condition {
+    /// Compiles `text`; refuses what names anything unknown, can't be true or false, or may cost
+    /// too much.
+    pub fn compile(text: &str) -> Result<Self, BadCondition> {
+        if text.trim().is_empty() {
+            return Err(BadCondition::new("the condition is empty")
+                .hint("write an expression, or leave `when` out"));
+        }
+        if text.len() > TEXT_BYTES {
+            let what = format!("the condition has {} bytes, more than {TEXT_BYTES}", text.len());
+            return Err(BadCondition::new(what).hint("split it over several policies"));
+        }
+        let mut expression = language::parse(text)?;
+        let needs = check::check(&mut expression)?;
+        cost::check(&expression)?;
+        Ok(Self { text: text.into(), expression, needs })
+    }
+
+    /// Whether it holds for `exchange`; an error says, for operators, why that can't be told.
+    pub fn holds(&self, exchange: &Exchange) -> Result<bool, String> {
+        let view = View::of(exchange, &self.needs)?;
+        let mut context = Context::with_env(language::environment());
+        context.set_variable_resolver(&view);
+        let value = Value::resolve_val(&self.expression, &context)
+            .map_err(|error| format!("`{}`: {error}", self.text))?;
+        value.downcast_ref::<CelBool>().map(|holds| *holds.inner()).ok_or_else(|| {
+            format!("`{}`: gives a {}, not a bool", self.text, value.get_type().name())
+        })
+    }
+
+    /// The expression, as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Condition({})", self.text)
+    }
+}
+
+impl BadCondition {
+    fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: None }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, as a problem of the document at `at`.
+    pub fn problem(self, at: &Pointer) -> Problem {
+        let problem = Problem::new(at, self.what);
+        match self.hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    }
+}
+
+impl fmt::Display for BadCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.hint {
+            Some(hint) => write!(f, "{}; {hint}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+impl std::error::Error for BadCondition {}

@@ -1,0 +1,258 @@
+//! Conditions: what they see, what is refused, what they may cost.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::*;
+use crate::message::{Body, Method};
+use crate::{Application, Caller, ClientCertificate, Connection, RouteFacts, Tls};
+
+fn exchange() -> Exchange {
+    let certificate = ClientCertificate {
+        subject: "CN=shop".into(),
+        names: vec!["shop.example".into()],
+        sha256: [0; 32],
+        der: Vec::new(),
+        field: String::new(),
+    };
+    let connection = Connection {
+        listener: "secure".into(),
+        peer: "192.0.2.7:4711".parse().ok(),
+        local: None,
+        tls: Some(Tls {
+            version: "1.3",
+            cipher: "x".into(),
+            server_name: Some("api.example.com".into()),
+            client: Some(Arc::new(certificate)),
+        }),
+    };
+    let mut exchange = Exchange::new(Arc::new(connection), 0);
+    exchange.request.method = Method::Get;
+    exchange.request.target.authority.set("api.example.com", Some(8443));
+    exchange.request.target.path = "/orders/42".into();
+    exchange.request.target.query = Some("a=1&b=x%20y&a=2&flag&plus=x+y&broken=%zz".into());
+    exchange.request.headers.append("X-Plan", "gold");
+    exchange.request.headers.append("Accept", "a/b");
+    exchange.request.headers.append("accept", "c/d");
+    exchange.request.body = Body::from("12345");
+    exchange.route = Some(RouteFacts {
+        number: 0,
+        api: "orders".into(),
+        version: Some("v1".into()),
+        route: "one".into(),
+        params: [("id".into(), 8, 10)].into_iter().collect(),
+    });
+    exchange
+}
+
+fn with_caller() -> Exchange {
+    let mut exchange = exchange();
+    exchange.caller = Some(Caller {
+        application: Arc::new(Application {
+            name: "shop".into(),
+            organization: Some("acme".into()),
+            labels: BTreeMap::from([("tier".into(), "gold".into())]),
+        }),
+        credential: "key-1".into(),
+        by: "api_key",
+    });
+    exchange
+}
+
+fn holds(text: &str, exchange: &Exchange) -> Result<bool, String> {
+    Condition::compile(text).unwrap_or_else(|bad| panic!("{text}: {bad}")).holds(exchange)
+}
+
+#[test]
+fn every_variable_can_be_asked_for() {
+    for text in [
+        r#"request.method == "GET""#,
+        r#"request.scheme == "http""#,
+        r#"request.host == "api.example.com""#,
+        r#"request.path.startsWith("/orders/")"#,
+        r#"request.query["a"] == "1,2" && request.query.b == "x y" && request.query.flag == """#,
+        r#"request.query.plus == "x y" && request.query.broken == "%zz""#,
+        r#"request.headers["x-plan"] == "gold""#,
+        r#"request.headers.accept == "a/b,c/d""#,
+        r#""x-plan" in request.headers && !("x-other" in request.headers)"#,
+        r#"has(request.headers.accept) && !has(request.headers.other)"#,
+        r#"request.headers.exists(name, name == "x-plan")"#,
+        r#"request.headers.exists(name, request.headers[name] == "gold")"#,
+        r#"request.version == "1.1""#,
+        r#"request.size == 5"#,
+        r#"client.address == "192.0.2.7""#,
+        r#"caller.application == "shop" && caller.organization == "acme""#,
+        r#"caller.credential == "key-1" && caller.labels.tier == "gold""#,
+        r#"has(caller.application) && has(caller.labels.tier) && !has(caller.labels.other)"#,
+        r#"route.api == "orders" && route.version == "v1" && route.name == "one""#,
+        r#"route.params.id == "42" && int(route.params["id"]) > 41"#,
+        r#"connection.listener == "secure" && connection.tls == "1.3""#,
+        r#"connection.server_name == "api.example.com""#,
+        r#"connection.certificate_subject == "CN=shop""#,
+        r#""shop.example" in connection.certificate_names"#,
+        r#"request.path.matches("^/orders/[0-9]+$") && matches(request.host, "^api")"#,
+        r#"request.headers["x-plan"].upperAscii() == "GOLD" && "A".lowerAscii() == "a""#,
+        r#"request.method in ["GET", "HEAD"] ? true : false"#,
+        r#"["a", "b"].all(x, x < "c") && [1, 2].exists_one(x, x == 2)"#,
+        r#"size(request.headers) == 2 && request.path.size() == 10"#,
+        r#"type(request.path) == string"#,
+    ] {
+        assert_eq!(holds(text, &with_caller()), Ok(true), "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_null_and_can_be_compared() {
+    let mut exchange = Exchange::new(exchange().connection.clone(), 0);
+    exchange.route = None;
+    for text in [
+        r#"caller.application == null && !has(caller.application)"#,
+        r#"!(caller.application == "shop")"#,
+        r#"size(caller.labels) == 0 && size(route.params) == 0"#,
+        r#"!has(route.api) && route.name == null"#,
+        r#"request.host == "" && request.path == "" && size(request.query) == 0"#,
+    ] {
+        assert_eq!(holds(text, &exchange), Ok(true), "{text}");
+    }
+}
+
+#[test]
+fn what_can_not_be_told_is_an_error_and_not_false() {
+    for (text, says) in [
+        (r#"request.headers["x-none"] == "a""#, "No such key"),
+        (r#"caller.application.startsWith("a")"#, "overload"),
+        (r#"int(request.path) > 1"#, "int"),
+        (r#"1 / (request.size - 5) == 1"#, "zero"),
+        (r#"dyn([1, "a"])[1]"#, "not a bool"),
+    ] {
+        let error = holds(text, &exchange()).expect_err(text);
+        assert!(error.contains(says), "{text}: {error}");
+    }
+}
+
+#[test]
+fn what_nobody_can_ask_for_is_refused_with_a_hint() {
+    for (text, what, hint) in [
+        ("", "is empty", "leave `when` out"),
+        ("request.methd == 'GET'", "no `request.methd`", "`request.method`"),
+        ("requst.method == 'GET'", "no `requst`", "`request`"),
+        ("zebra == 'GET'", "no `zebra`", "there are request, client"),
+        ("request == 'GET'", "`request` can't stand alone", "request.method"),
+        ("request['method'] == 'GET'", "`request` can't stand alone", "request.method"),
+        ("request.path.startWith('/a')", "no function `startWith`", "`startsWith`"),
+        ("teapot(request.path)", "no function `teapot`", "there are size"),
+        ("request.method", "gives a text", "compare it"),
+        ("request.headers['a']", "gives a text", "compare it"),
+        ("size(request.path)", "gives a number", "compare it"),
+        ("request.method = 'GET'", "can't be read at character", "CEL"),
+        ("request.headers['X-Plan'] == 'a'", "lower-case", "x-plan"),
+        ("has(request.headers.Accept)", "lower-case", "accept"),
+        ("request.headers['a b'] == 'a'", "can't be a header's name", ""),
+        ("request.path.matches(request.host)", "must be a literal", "quotes"),
+        ("request.path.matches('(')", "pattern of `matches` is wrong", "regex"),
+        ("request.path.matches('(a{1000}){1000}')", "pattern of `matches` is wrong", ""),
+        ("['a'].exists(request, request == 'a')", "has a meaning already", "another name"),
+        ("request.path.exists(x, y)", "no `y`", ""),
+        ("a.b{c: 1} == 1", "can't build messages", "map"),
+        ("request.headers.?a == 'b'", "can't be read", ""),
+        ("has(request.headers['x-a'])", "can't be read", "in request.headers"),
+    ] {
+        let bad = Condition::compile(text).expect_err(text);
+        assert!(bad.what.contains(what), "{text}: {bad}");
+        assert!(bad.hint.as_deref().unwrap_or_default().contains(hint), "{text}: {bad}");
+    }
+}
+
+#[test]
+fn what_may_cost_much_is_refused() {
+    let long = format!("request.path == '{}'", "a".repeat(TEXT_BYTES));
+    let deep = format!("{}true{}", "(".repeat(200), ")".repeat(200));
+    let chain = format!("request.path == {}'a'", "'a'+".repeat(400));
+    let loops = "request.headers.all(a, request.query.all(b, request.headers[a] == b))";
+    for text in [&*long, &*deep, &*chain, loops] {
+        assert!(Condition::compile(text).is_err(), "{text} was taken");
+    }
+    let fine = "request.headers.all(a, ['x', 'y'].exists(b, request.headers[a] != b))";
+    assert_eq!(holds(fine, &exchange()), Ok(true));
+}
+
+#[test]
+fn more_headers_than_a_condition_may_walk_are_an_error() {
+    let mut exchange = exchange();
+    for n in 0..200 {
+        exchange.request.headers.append(format!("x-{n}"), "1");
+    }
+    assert!(holds("request.headers.exists(name, name == 'x-1')", &exchange).is_err());
+    assert_eq!(holds("request.headers['x-150'] == '1'", &exchange), Ok(true), "one by name");
+}
+
+#[test]
+fn only_what_is_named_is_looked_up() {
+    let named = |text: &str| {
+        let condition = Condition::compile(text).unwrap();
+        let headers = condition.needs.headers.map(|names| names.len());
+        (condition.needs.variables.len(), headers)
+    };
+    assert_eq!(named("request.method == 'GET' || request.method == 'PUT'"), (1, Some(0)));
+    assert_eq!(named("request.headers['a'] == request.headers.b"), (1, Some(2)));
+    assert_eq!(named("request.headers.exists(x, x == 'a')"), (1, None));
+    assert_eq!(named("has(request.path)"), (0, Some(0)), "always there");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in r#"[a-z.()\[\]'"&|=! 0-9{}?:,<>+*/%-]{0,80}"#) {
+        if let Ok(condition) = Condition::compile(&text) {
+            let _ = condition.holds(&exchange());
+        }
+    }
+
+    #[test]
+    fn no_words_make_it_panic(words in proptest::collection::vec(word(), 0..12)) {
+        if let Ok(condition) = Condition::compile(&words.join(" ")) {
+            let _ = condition.holds(&exchange());
+        }
+    }
+}
+
+fn word() -> impl proptest::strategy::Strategy<Value = &'static str> {
+    proptest::sample::select(vec![
+        "request.path",
+        "request.headers",
+        "caller.labels",
+        "caller.application",
+        "has",
+        "(",
+        ")",
+        "[",
+        "]",
+        "==",
+        "&&",
+        "||",
+        "!",
+        "'a'",
+        "1",
+        "-",
+        "+",
+        "*",
+        "/",
+        "%",
+        "in",
+        "?",
+        ":",
+        ".all(x,",
+        ".map(x,",
+        "x",
+        "true",
+        "null",
+        "{",
+        "}",
+        ",",
+        ".matches('a')",
+        ".startsWith('/')",
+        "size(",
+        "int(",
+        "9223372036854775807",
+        "0.5",
+    ])
+}

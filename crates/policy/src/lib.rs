@@ -1,0 +1,33 @@
+//! What a policy is: the contract between the engine and the policies. Knows no socket and no
+//! codec.
+//!
+//! Read in this order: [`Policy`] (what one may do, and when), [`Step`] (what it answers),
+//! [`Exchange`] (what it sees), [`Refusal`] (how it says no), [`PolicyKind`] (how it becomes part
+//! of Gateward), [`Compile`] (how its settings become a policy).
+
+mod compile;
+pub mod condition;
+mod directory;
+mod exchange;
+mod kind;
+mod log;
+pub mod message;
+mod phase;
+#[allow(clippy::module_inception)]
+mod policy;
+mod refusal;
+mod step;
+
+pub use compile::{Carry, Compile};
+pub use condition::Condition;
+pub use directory::{Application, Caller, Directory};
+pub use exchange::{
+    ClientCertificate, Connection, Exchange, RateReport, RouteFacts, Times, Tls, TraceContext,
+    UpstreamFacts,
+};
+pub use kind::{CompileFn, PolicyKind, Posture, Registry, Stage};
+pub use log::{LogDestination, LogTarget};
+pub use phase::Phase;
+pub use policy::Policy;
+pub use refusal::{Code, Fault, Refusal, codes};
+pub use step::{Flow, Step};

@@ -1,0 +1,129 @@
+//! The second stage of a configuration's life: names resolved, certificates read, policies made,
+//! routes ordered. Pure: what it knows of the world is in [`Inputs`].
+
+mod access;
+mod actions;
+mod apis;
+mod bind;
+mod endpoint;
+mod findings;
+mod host;
+mod listeners;
+mod matches;
+mod policies;
+mod retry;
+mod templates;
+mod upstreams;
+
+use std::time::Duration;
+
+use base::{Pointer, Problem, Problems};
+use config::{Surroundings, Written};
+use policy::{Carry, Registry};
+use rustls::pki_types::CertificateDer;
+
+use crate::diff::fingerprint;
+use crate::snapshot::Fingerprints;
+use crate::tls::Files;
+use crate::{Chain, Router, Snapshot};
+pub(crate) use findings::Findings;
+
+/// What compiling is given besides the document.
+pub struct Inputs<'a> {
+    /// The policies there are.
+    pub registry: &'a Registry,
+    /// State that outlives snapshots.
+    pub carry: &'a Carry,
+    /// Certificates, keys and authorities are read through this.
+    pub around: &'a dyn Surroundings,
+    /// The system's certificate authorities; asked once, when an upstream needs them.
+    pub authorities: &'a dyn Fn() -> Vec<CertificateDer<'static>>,
+    /// Now, since 1970: what has expired by then is warned of.
+    pub wall: Duration,
+    /// The snapshot's revision.
+    pub revision: u64,
+}
+
+/// Compiles a document.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Problems> {
+    let document = &written.document;
+    let root = Pointer::root();
+    let files = Files { around: inputs.around, folder: &written.folder };
+    let mut findings = Findings::default();
+
+    let listeners = listeners::compile(document, inputs, &files, &mut findings);
+    let admin = listeners::admin(document, &mut findings);
+    let mut upstreams = upstreams::Upstreams::compile(document, inputs, &files, &mut findings);
+    let directory = access::directory(document, &mut findings);
+    let mut policies = policies::Policies::new(inputs, &directory);
+    let for_all =
+        policies.compile(&document.policies, &policies::Owner::Document, &root, &mut findings);
+    let (routes, rules) = apis::Apis {
+        listeners: &listeners,
+        upstreams: &mut upstreams,
+        policies: &mut policies,
+        for_all: &for_all,
+        findings: &mut findings,
+    }
+    .compile(document);
+    let traces = listeners::traces(document, &mut findings);
+
+    let router = Router::new(rules);
+    let conflicts = router.conflicts(listeners.len());
+    findings.problems.extend(conflicts.problems);
+    findings.warnings.extend(conflicts.warnings);
+    if !findings.problems.is_empty() {
+        return Err(findings.problems);
+    }
+    let (identity_headers, log_targets) = policies.finish();
+    Ok(Snapshot {
+        revision: inputs.revision,
+        digest: written.digest.clone(),
+        listeners,
+        admin,
+        router,
+        routes,
+        fallback: Chain::of(&[&for_all]),
+        upstreams: upstreams.finish(),
+        directory,
+        identity_headers,
+        log_targets,
+        traces,
+        warnings: findings.warnings,
+        fingerprints: Fingerprints {
+            policies: fingerprint(&document.policies, ()),
+            applications: fingerprint(&document.applications, ()),
+        },
+        masked: written.masked().clone(),
+    })
+}
+
+/// The system's certificate authorities, for [`Inputs::authorities`]. What can't be read is left
+/// out.
+pub fn system_authorities() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
+}
+
+/// A name that is not known: what it was to name, the name, and all there are.
+fn unknown<'n>(
+    at: &Pointer,
+    what: &str,
+    name: &str,
+    known: impl Iterator<Item = &'n str> + Clone,
+) -> Problem {
+    let problem = Problem::new(at, format!("there is no {what} `{name}`"));
+    match base::closest(name, known.clone()) {
+        Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
+        None => {
+            let some: Vec<String> = known.take(8).map(|name| format!("`{name}`")).collect();
+            problem.hint(match some.as_slice() {
+                [] => format!("there is no {what} at all yet"),
+                [one] => format!("the only one is {one}"),
+                several => format!("there are {}", several.join(", ")),
+            })
+        }
+    }
+}

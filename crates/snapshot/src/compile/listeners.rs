@@ -1,0 +1,187 @@
+//! Listeners, the admin listener, and where traces go.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base::{Pointer, Problem};
+use config::v1;
+
+use super::{Findings, Inputs, bind};
+use crate::diff::fingerprint;
+use crate::tls::{self, Files};
+use crate::{Bind, ClientAddress, Limits, Listener, Protocols, ProxyProtocol, Traces};
+
+/// Compiles the listeners. One that is wrong keeps its number.
+pub(super) fn compile(
+    document: &v1::Document,
+    inputs: &Inputs<'_>,
+    files: &Files<'_>,
+    findings: &mut Findings,
+) -> Vec<Arc<Listener>> {
+    let list = Pointer::root().key("listeners");
+    if document.listeners.is_empty() {
+        findings.problem(
+            Problem::new(&list, "the document has no listener: nothing would be accepted")
+                .hint("write `listeners: [ { name: web, bind: \"0.0.0.0:8080\" } ]`"),
+        );
+    }
+    let mut binds = HashMap::new();
+    let mut listeners = Vec::with_capacity(document.listeners.len());
+    for (number, listener) in document.listeners.iter().enumerate() {
+        let at = list.index(number);
+        let bind = findings.take(bind::parse(&listener.bind, &at.key("bind")));
+        if let Some(bind) = &bind {
+            check_bind(bind, &at.key("bind"), &mut binds, findings);
+        }
+        let protocols = protocols(listener, &at, findings);
+        let tls = listener.tls.as_ref().and_then(|tls| {
+            let place = tls::Place { name: &listener.name, at: &at.key("tls") };
+            tls::server(tls, &place, protocols, files, inputs, findings)
+        });
+        let fingerprint = fingerprint(listener, tls.as_ref().map(|tls| &tls.identity));
+        listeners.push(Arc::new(Listener {
+            name: listener.name.as_str().into(),
+            number,
+            bind: bind.unwrap_or(Bind::Unix("".into())),
+            protocols,
+            tls,
+            forward_certificate: listener
+                .tls
+                .as_ref()
+                .and_then(|tls| tls.client_certificates.as_ref())
+                .is_some_and(|wanted| wanted.forward),
+            proxy_protocol: listener.proxy_protocol.as_ref().map(|proxy| {
+                let at = at.key("proxy_protocol").key("trusted");
+                check_networks(proxy.trusted.len(), &at, findings);
+                ProxyProtocol { trusted: proxy.trusted.clone() }
+            }),
+            client_address: listener.client_address.as_ref().map(|client| {
+                let at = at.key("client_address").key("trusted");
+                check_networks(client.trusted.len(), &at, findings);
+                ClientAddress { trusted: client.trusted.clone(), header: client.header }
+            }),
+            limits: limits(&listener.limits, &at.key("limits"), findings),
+            fingerprint,
+        }));
+    }
+    listeners
+}
+
+/// Refuses an address that another listener has.
+fn check_bind(
+    bind: &Bind,
+    at: &Pointer,
+    binds: &mut HashMap<Bind, Pointer>,
+    findings: &mut Findings,
+) {
+    // Port 0 is a port of the system's choice, another one each time.
+    if matches!(bind, Bind::Tcp(address) if address.port() == 0) {
+        return;
+    }
+    if let Some(first) = binds.get(bind) {
+        findings.problem(
+            Problem::new(at, format!("two listeners have the address {bind}"))
+                .hint("give one of them another port; one listener serves any number of hosts")
+                .see(first, "the first one"),
+        );
+        return;
+    }
+    binds.insert(bind.clone(), at.clone());
+}
+
+fn protocols(listener: &v1::Listener, at: &Pointer, findings: &mut Findings) -> Protocols {
+    if listener.protocols.is_empty() {
+        findings.problem(
+            Problem::new(&at.key("protocols"), "the listener speaks no protocol")
+                .hint("name `http1`, `http2` or both, or leave `protocols` out"),
+        );
+    }
+    let speaks = |protocol| listener.protocols.contains(&protocol);
+    Protocols { http1: speaks(v1::Protocol::Http1), http2: speaks(v1::Protocol::Http2) }
+}
+
+/// An empty list trusts nobody, which is what leaving it out says; whoever writes one means
+/// something else.
+fn check_networks(count: usize, at: &Pointer, findings: &mut Findings) {
+    if count == 0 {
+        findings.problem(
+            Problem::new(at, "no network is trusted")
+                .hint("name the networks of the proxies in front, as in `10.0.0.0/8`"),
+        );
+    }
+}
+
+fn limits(limits: &v1::ListenerLimits, at: &Pointer, findings: &mut Findings) -> Limits {
+    let counts = [
+        ("header_bytes", limits.header_bytes.0),
+        ("header_count", limits.header_count.into()),
+        ("header_timeout", limits.header_timeout.get().as_millis() as u64),
+        ("body_idle_timeout", limits.body_idle_timeout.get().as_millis() as u64),
+        ("keep_alive", limits.keep_alive.get().as_millis() as u64),
+        ("tls_handshake_timeout", limits.tls_handshake_timeout.get().as_millis() as u64),
+        ("connections", limits.connections.into()),
+        ("http2_streams", limits.http2_streams.into()),
+    ];
+    for (name, _) in counts.iter().filter(|(_, value)| *value == 0) {
+        let problem = Problem::new(&at.key(*name), format!("`{name}: 0` lets nothing through"));
+        findings.problem(problem.hint("leave it out for the default"));
+    }
+    const HEADER_BYTES_MAX: u64 = 1 << 20;
+    if limits.header_bytes.0 > HEADER_BYTES_MAX {
+        let problem = Problem::new(&at.key("header_bytes"), "a head may have 1MiB at most");
+        findings.problem(problem.hint("what is larger belongs into the body"));
+    }
+    Limits {
+        header_bytes: limits.header_bytes.0.min(HEADER_BYTES_MAX) as usize,
+        header_count: limits.header_count as usize,
+        header_timeout: limits.header_timeout.get(),
+        body_idle_timeout: limits.body_idle_timeout.get(),
+        keep_alive: limits.keep_alive.get(),
+        tls_handshake_timeout: limits.tls_handshake_timeout.get(),
+        connections: limits.connections as usize,
+        http2_streams: limits.http2_streams,
+        body_bytes: limits.body_bytes.0,
+    }
+}
+
+/// Compiles the admin listener.
+pub(super) fn admin(document: &v1::Document, findings: &mut Findings) -> Option<Bind> {
+    let at = Pointer::root().key("admin").key("bind");
+    let written = document.admin.as_ref()?;
+    let bind = findings.take(bind::parse(&written.bind, &at))?;
+    let listeners = document.listeners.iter().enumerate();
+    let taken = listeners.map(|(number, listener)| (number, &listener.bind)).find(|(_, other)| {
+        !written.bind.ends_with(":0") && bind::parse(other, &at).is_ok_and(|other| other == bind)
+    });
+    if let Some((number, _)) = taken {
+        findings.problem(
+            Problem::new(&at, format!("the admin listener has the address {bind} of a listener"))
+                .hint("give it another port")
+                .see(&Pointer::root().key("listeners").index(number).key("bind"), "this listener"),
+        );
+    }
+    if matches!(&bind, Bind::Tcp(address) if !address.ip().is_loopback()) {
+        findings.warning(
+            Problem::new(&at, "the admin listener can be reached from other machines")
+                .hint("it knows no callers: bind it to 127.0.0.1, or keep strangers away from it"),
+        );
+    }
+    Some(bind)
+}
+
+/// Compiles where traces go.
+pub(super) fn traces(document: &v1::Document, findings: &mut Findings) -> Option<Traces> {
+    let traces = document.telemetry.as_ref()?.traces.as_ref()?;
+    let at = Pointer::root().key("telemetry").key("traces");
+    let base = traces.otlp.split_inclusive('/').take(3).collect::<String>();
+    if super::endpoint::parse(&base, &at).is_err() || base.starts_with("srv+") {
+        let what = format!("`{}` is no URL of a collector", traces.otlp);
+        let hint = "write it with its path, as in `http://127.0.0.1:4318/v1/traces`";
+        findings.problem(Problem::new(&at.key("otlp"), what).hint(hint));
+    }
+    Some(Traces {
+        otlp: traces.otlp.clone(),
+        sample: traces.sample,
+        service: traces.service.clone(),
+    })
+}

@@ -1,0 +1,178 @@
+//! Uses of policies become policies, each with an id that is its own.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use base::{Pointer, Problem};
+use config::v1::PolicyUse;
+use policy::message::Name;
+use policy::{Compile, Condition, Directory, LogTarget};
+
+use super::{Findings, Inputs, unknown};
+use crate::{ChainStep, Level};
+
+/// Whose policies are compiled.
+pub(super) enum Owner<'a> {
+    /// The document's.
+    Document,
+    /// An API's.
+    Api(&'a str),
+    /// A route's.
+    Route(&'a str, &'a str),
+}
+
+impl Owner<'_> {
+    const fn level(&self) -> Level {
+        match self {
+            Self::Document => Level::Document,
+            Self::Api(_) => Level::Api,
+            Self::Route(..) => Level::Route,
+        }
+    }
+
+    /// What ids of its policies start with.
+    fn prefix(&self) -> String {
+        match self {
+            Self::Document => "document".to_owned(),
+            Self::Api(api) => format!("api/{api}"),
+            Self::Route(api, route) => format!("route/{api}/{route}"),
+        }
+    }
+}
+
+/// Makes policies.
+pub(super) struct Policies<'a> {
+    inputs: &'a Inputs<'a>,
+    directory: &'a Arc<Directory>,
+    /// Ids people wrote, and where.
+    written: HashMap<String, Pointer>,
+    /// Ids that were made.
+    made: HashSet<String>,
+    identity_headers: Vec<String>,
+    log_targets: Vec<Arc<LogTarget>>,
+}
+
+impl<'a> Policies<'a> {
+    pub fn new(inputs: &'a Inputs<'a>, directory: &'a Arc<Directory>) -> Self {
+        Self {
+            inputs,
+            directory,
+            written: HashMap::new(),
+            made: HashSet::new(),
+            identity_headers: Vec::new(),
+            log_targets: Vec::new(),
+        }
+    }
+
+    /// Compiles a list `policies` of what stands at `at`.
+    pub fn compile(
+        &mut self,
+        uses: &[PolicyUse],
+        owner: &Owner<'_>,
+        at: &Pointer,
+        findings: &mut Findings,
+    ) -> Vec<ChainStep> {
+        if uses.is_empty() {
+            return Vec::new();
+        }
+        let list = at.key("policies");
+        let mut steps = Vec::with_capacity(uses.len());
+        for (number, one) in uses.iter().enumerate() {
+            steps.extend(self.step(one, owner, &list.index(number), findings));
+        }
+        steps
+    }
+
+    fn step(
+        &mut self,
+        one: &PolicyUse,
+        owner: &Owner<'_>,
+        at: &Pointer,
+        findings: &mut Findings,
+    ) -> Option<ChainStep> {
+        let id = self.id(one, owner, at, findings);
+        let when = match one.when.as_deref().map(Condition::compile).transpose() {
+            Ok(when) => when.map(Arc::new),
+            Err(bad) => {
+                findings.problem(bad.problem(&at.key("when")));
+                None
+            }
+        };
+        let at_settings = at.key(one.name.as_str());
+        let Some(kind) = self.inputs.registry.find(&one.name) else {
+            let names = self.inputs.registry.kinds().iter().map(|kind| kind.name);
+            let problem = unknown(&at_settings, "policy", &one.name, names);
+            findings.problem(Problem { at_key: true, ..problem });
+            return None;
+        };
+        let mut with = Compile {
+            directory: self.directory,
+            carry: self.inputs.carry,
+            id: &id,
+            identity_headers: &mut self.identity_headers,
+            log_targets: &mut self.log_targets,
+        };
+        match (kind.compile)(&one.settings, &at_settings, &mut with) {
+            Ok(policy) => Some(ChainStep {
+                policy,
+                kind: kind.name,
+                id: id.into(),
+                phase: kind.phase,
+                level: owner.level(),
+                at: Arc::new(at.clone()),
+                when,
+            }),
+            Err(problems) => {
+                findings.problems.extend(problems);
+                None
+            }
+        }
+    }
+
+    /// The id that was written, or one made from the place: the same as long as the use is not
+    /// moved.
+    fn id(
+        &mut self,
+        one: &PolicyUse,
+        owner: &Owner<'_>,
+        at: &Pointer,
+        findings: &mut Findings,
+    ) -> String {
+        let Some(id) = &one.id else {
+            let id = format!("{}/{}", owner.prefix(), one.name);
+            let numbered = |number: usize| match number {
+                1 => id.clone(),
+                number => format!("{id}-{number}"),
+            };
+            let free = (1..).map(numbered).find(|id| !self.made.contains(id)).unwrap_or(id.clone());
+            self.made.insert(free.clone());
+            return free;
+        };
+        let at = at.key("id");
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if id.is_empty() || id.len() > 64 || !id.bytes().all(good) {
+            let problem = Problem::new(&at, format!("`{id}` is no id"));
+            let hint = "an id has up to 64 letters, digits, `-`, `_` and `.`";
+            findings.problem(problem.hint(hint));
+        } else if let Some(first) = self.written.get(id) {
+            findings.problem(
+                Problem::new(&at, format!("two policies have the id `{id}`"))
+                    .hint("give one of them another, or leave it out")
+                    .see(first, "the first one"),
+            );
+        }
+        self.written.entry(id.clone()).or_insert(at);
+        id.clone()
+    }
+
+    /// Header names that say who the caller is, and where logs go.
+    pub fn finish(self) -> (Vec<Name>, Vec<Arc<LogTarget>>) {
+        let mut names: Vec<Name> = Vec::new();
+        for name in self.identity_headers.iter().filter_map(|name| Name::new(name)) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        (names, self.log_targets)
+    }
+}

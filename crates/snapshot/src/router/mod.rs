@@ -1,0 +1,97 @@
+//! The router: which route a request takes. Compiled once; finding a route does not allocate.
+//!
+//! The order in which routes are asked, and why, is `docs/manual/routing.md`: the most specific
+//! host, then the most specific path, then method, header fields, query, and last the order in the
+//! document. The first that matches wins.
+
+mod allow;
+mod conflict;
+mod explain;
+mod host;
+mod request;
+mod rule;
+mod tree;
+
+use std::sync::Arc;
+
+use policy::message::Request;
+use smallvec::SmallVec;
+
+use crate::Route;
+use tree::Walk;
+
+pub use allow::Allow;
+pub use explain::{Considered, Criterion, Verdict};
+pub(crate) use host::Host;
+pub(crate) use rule::{FieldTest, Patterns, Rule, Test};
+
+/// The parameters of a path that matched: name, and where in the request's path the value stands.
+/// What [`policy::RouteFacts`] carries.
+pub type Params = SmallVec<[(Arc<str>, u32, u32); 4]>;
+
+/// What a router has to say to a request.
+#[derive(Debug)]
+pub enum Found<'s> {
+    /// It takes this route.
+    Route(&'s Arc<Route>),
+    /// Routes would match but for its method; these methods are the ones that would do.
+    MethodNotAllowed(Allow),
+    /// No route matches.
+    NotFound,
+}
+
+/// Every route of a snapshot, by what it matches.
+#[derive(Debug, Default)]
+pub struct Router {
+    /// The rules, in the order of the document.
+    rules: Vec<Rule>,
+    /// The trees of their paths, by host.
+    hosts: host::Hosts,
+    /// The nodes of all trees.
+    nodes: tree::Nodes,
+}
+
+impl Router {
+    /// A router of these rules, which stand in the order of the document.
+    pub(crate) fn new(rules: Vec<Rule>) -> Self {
+        let mut router =
+            Self { rules, hosts: host::Hosts::default(), nodes: tree::Nodes::default() };
+        for (number, rule) in router.rules.iter().enumerate() {
+            for host in &*rule.hosts {
+                let root = router.hosts.root(host, &mut router.nodes);
+                for (which, pattern) in rule.patterns.iter().enumerate() {
+                    router.nodes.insert(root, pattern, tree::Candidate::new(number, which));
+                }
+            }
+        }
+        router.nodes.sort(&router.rules);
+        router
+    }
+
+    /// The route that `request` takes on listener number `listener`. Its path's parameters are put
+    /// into `params`, which is emptied first.
+    pub fn find<'s>(
+        &'s self,
+        listener: usize,
+        request: &Request,
+        params: &mut Params,
+    ) -> Found<'s> {
+        params.clear();
+        let mut walk = Walk::new(&self.nodes, &self.rules, listener, request);
+        let host = request.target.authority.host();
+        for root in self.hosts.roots(host) {
+            let Some((rule, pattern)) = walk.from(root) else { continue };
+            let values = walk.values();
+            params.extend(
+                pattern
+                    .params
+                    .iter()
+                    .zip(values)
+                    .map(|(name, (start, end))| (name.clone(), *start, *end)),
+            );
+            return Found::Route(&rule.route);
+        }
+        let allow = walk.allow();
+        if allow.is_empty() { Found::NotFound } else { Found::MethodNotAllowed(allow) }
+    }
+}

@@ -1,0 +1,254 @@
+//! Trees of segments: one for each host, walked from the most to the least specific, so that the
+//! first match wins.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use policy::message::Request;
+use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
+
+use super::{Allow, Rule};
+use crate::path::{End, PARAMS_MAX, Pattern, Segment, value};
+
+/// A node's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NodeId(u32);
+
+/// A pattern of a rule that ends at a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    rule: u32,
+    pattern: u32,
+}
+
+impl Candidate {
+    pub const fn new(rule: usize, pattern: usize) -> Self {
+        Self { rule: rule as u32, pattern: pattern as u32 }
+    }
+
+    pub fn of(self, rules: &[Rule]) -> Option<(&Rule, &Pattern)> {
+        let rule = rules.get(self.rule as usize)?;
+        Some((rule, rule.patterns.get(self.pattern as usize)?))
+    }
+
+    pub const fn rule(self) -> usize {
+        self.rule as usize
+    }
+}
+
+/// Candidates that end at one place; there is mostly one, found without another look into memory.
+type Ends = SmallVec<[Candidate; 2]>;
+
+/// A place in a tree: what patterns have in common up to here.
+#[derive(Debug, Default)]
+struct Node {
+    /// Nodes below, by the segment's text.
+    text: HashMap<Box<str>, NodeId, FxBuildHasher>,
+    /// Nodes below, by the text around a parameter; more text first.
+    params: Vec<(Segment, NodeId)>,
+    /// The node below for a parameter without text around it.
+    any: Option<NodeId>,
+    /// Patterns that end where the path does.
+    exact: Ends,
+    /// Patterns that take what is left, too.
+    open: Ends,
+}
+
+/// The nodes of all trees.
+#[derive(Debug, Default)]
+pub(super) struct Nodes(Vec<Node>);
+
+impl Nodes {
+    /// A new root.
+    pub fn add(&mut self) -> NodeId {
+        self.0.push(Node::default());
+        NodeId(self.0.len() as u32 - 1)
+    }
+
+    /// Puts a pattern into the tree at `root`.
+    pub fn insert(&mut self, root: NodeId, pattern: &Pattern, candidate: Candidate) {
+        let at = pattern.segments.iter().fold(root, |at, segment| self.below(at, segment));
+        let Some(node) = self.0.get_mut(at.0 as usize) else { return };
+        match pattern.end {
+            End::Exact => node.exact.push(candidate),
+            End::Regex(_) | End::Rest | End::Prefix(_) => node.open.push(candidate),
+        }
+    }
+
+    /// The node below `at` for `segment`; a new one where there is none.
+    fn below(&mut self, at: NodeId, segment: &Segment) -> NodeId {
+        let known = self.get(at).and_then(|node| match segment {
+            Segment::Text(text) => node.text.get(text).copied(),
+            Segment::Param(before, after) if before.is_empty() && after.is_empty() => node.any,
+            Segment::Param(..) => {
+                node.params.iter().find(|(known, _)| known == segment).map(|(_, below)| *below)
+            }
+        });
+        if let Some(known) = known {
+            return known;
+        }
+        let new = self.add();
+        if let Some(node) = self.0.get_mut(at.0 as usize) {
+            match segment {
+                Segment::Text(text) => drop(node.text.insert(text.clone(), new)),
+                Segment::Param(before, after) if before.is_empty() && after.is_empty() => {
+                    node.any = Some(new);
+                }
+                Segment::Param(..) => node.params.push((segment.clone(), new)),
+            }
+        }
+        new
+    }
+
+    /// Brings everything into the order in which it is asked.
+    pub fn sort(&mut self, rules: &[Rule]) {
+        let order = |a: &Candidate, b: &Candidate| match (a.of(rules), b.of(rules)) {
+            (Some((rule, pattern)), Some((other, others))) => {
+                // The segments are the same: only the end counts.
+                pattern.precedence(others).then_with(|| rule.precedence(other))
+            }
+            _ => Ordering::Equal,
+        };
+        self.0.shrink_to_fit();
+        for node in &mut self.0 {
+            node.params.sort_by(|(a, _), (b, _)| a.precedence(b));
+            // Stable: what is equal stays in the order of the document.
+            node.exact.sort_by(order);
+            node.open.sort_by(order);
+            node.params.shrink_to_fit();
+            node.exact.shrink_to_fit();
+            node.open.shrink_to_fit();
+        }
+    }
+
+    /// Patterns that end at the same place, each list in the order in which it is asked.
+    pub fn ends(&self) -> impl Iterator<Item = &[Candidate]> {
+        self.0.iter().flat_map(|node| [&*node.exact, &*node.open])
+    }
+
+    fn get(&self, id: NodeId) -> Option<&Node> {
+        self.0.get(id.0 as usize)
+    }
+}
+
+/// One request's way through the trees.
+pub(super) struct Walk<'s, 'r> {
+    nodes: &'s Nodes,
+    rules: &'s [Rule],
+    listener: usize,
+    request: &'r Request,
+    path: &'r str,
+    /// Where the parameters' values stand so far.
+    values: SmallVec<[(u32, u32); PARAMS_MAX]>,
+    /// Methods of rules that failed by nothing but the method.
+    allow: Allow,
+}
+
+impl<'s, 'r> Walk<'s, 'r> {
+    pub fn new(nodes: &'s Nodes, rules: &'s [Rule], listener: usize, request: &'r Request) -> Self {
+        let path = request.target.path.as_str();
+        let (values, allow) = (SmallVec::new(), Allow::default());
+        Self { nodes, rules, listener, request, path, values, allow }
+    }
+
+    /// The rule that matches first in the tree at `root`.
+    pub fn from(&mut self, root: NodeId) -> Option<(&'s Rule, &'s Pattern)> {
+        // `*` and the authority of CONNECT are no paths: no route matches them.
+        if self.path.starts_with('/') { self.visit(root, 0) } else { None }
+    }
+
+    /// Where the values stand, after a match.
+    pub fn values(&self) -> &[(u32, u32)] {
+        &self.values
+    }
+
+    /// Methods that would have done, after no match.
+    pub fn allow(self) -> Allow {
+        self.allow
+    }
+
+    /// Asks `node`, with the path read up to byte `at`. As deep as documents let patterns be.
+    fn visit(&mut self, node: NodeId, at: usize) -> Option<(&'s Rule, &'s Pattern)> {
+        let node = self.nodes.get(node)?;
+        let rest = self.path.get(at..)?;
+        if let Some(below) = rest.strip_prefix('/') {
+            let start = at + 1;
+            let end = start + below.find('/').unwrap_or(below.len());
+            let segment = self.path.get(start..end)?;
+            if let Some(found) = node.text.get(segment).and_then(|next| self.visit(*next, end)) {
+                return Some(found);
+            }
+            for (param, next) in &node.params {
+                let Segment::Param(before, after) = param else { continue };
+                let Some((from, to)) = value(segment, before, after) else { continue };
+                let found = self.with((start + from, start + to), |walk| walk.visit(*next, end));
+                if found.is_some() {
+                    return found;
+                }
+            }
+            if let Some(next) = node.any.filter(|_| start < end) {
+                let found = self.with((start, end), |walk| walk.visit(next, end));
+                if found.is_some() {
+                    return found;
+                }
+            }
+        } else if let Some(found) = node.exact.iter().find_map(|end| self.ask(*end)) {
+            return Some(found);
+        }
+        node.open.iter().find_map(|end| self.ask_open(*end, at))
+    }
+
+    /// Asks a candidate that takes more than the path read so far.
+    fn ask_open(&mut self, candidate: Candidate, at: usize) -> Option<(&'s Rule, &'s Pattern)> {
+        let (_, pattern) = candidate.of(self.rules)?;
+        // What comes after the slash, or nothing where there is no slash.
+        let rest = ((at + 1).min(self.path.len()), self.path.len());
+        match &pattern.end {
+            End::Regex(regex) => {
+                let before = self.values.len();
+                let values = &mut self.values;
+                let found = |start, end| values.push((start as u32, end as u32));
+                let found = regex.matches(self.path, found).then(|| self.ask(candidate)).flatten();
+                if found.is_none() {
+                    self.values.truncate(before);
+                }
+                found
+            }
+            End::Rest if at == self.path.len() => None,
+            End::Rest | End::Prefix(true) => self.with(rest, |walk| walk.ask(candidate)),
+            End::Prefix(false) | End::Exact => self.ask(candidate),
+        }
+    }
+
+    /// Asks a candidate whose path matches.
+    fn ask(&mut self, candidate: Candidate) -> Option<(&'s Rule, &'s Pattern)> {
+        let (rule, pattern) = candidate.of(self.rules)?;
+        let matches = rule.hears(self.listener)
+            && rule.missed_header(self.request).is_none()
+            && rule.missed_query(self.request).is_none();
+        if !matches {
+            return None;
+        }
+        if !rule.takes(self.request.method) {
+            rule.methods.iter().for_each(|method| self.allow.add(*method));
+            return None;
+        }
+        Some((rule, pattern))
+    }
+
+    /// Goes on with a value, and forgets it where that leads nowhere.
+    fn with(
+        &mut self,
+        (start, end): (usize, usize),
+        go: impl FnOnce(&mut Self) -> Option<(&'s Rule, &'s Pattern)>,
+    ) -> Option<(&'s Rule, &'s Pattern)> {
+        let before = self.values.len();
+        self.values.push((start as u32, end as u32));
+        let found = go(self);
+        if found.is_none() {
+            self.values.truncate(before);
+        }
+        found
+    }
+}

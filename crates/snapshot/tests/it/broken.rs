@@ -1,0 +1,60 @@
+//! Every document under `tests/broken/`, right by itself but not as a whole, with the report it
+//! must give, which stands beside it as `NAME.txt`.
+//!
+//! After a change that is meant, run with `BLESS=1` and read the difference.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gateward_snapshot::{Inputs, compile};
+use policy::Carry;
+
+use crate::support::{NOW, schema};
+use crate::world::world;
+
+#[test]
+fn every_broken_document_is_refused_with_the_report_beside_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken");
+    let mut documents: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .collect();
+    documents.sort();
+    assert!(documents.len() >= 42, "only {} broken documents", documents.len());
+    let mut wrong = Vec::new();
+    for document in documents {
+        let name = document.file_name().unwrap().to_str().unwrap();
+        let expected_path = folder.join(format!("{name}.txt"));
+        let got = report(name, &fs::read_to_string(&document).unwrap());
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&expected_path, &got).unwrap();
+        }
+        let expected = fs::read_to_string(&expected_path).unwrap_or_default();
+        if got != expected || got.starts_with("it was") {
+            wrong.push(format!("== {name}\n-- expected\n{expected}\n-- got\n{got}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is said of the document.
+fn report(name: &str, text: &str) -> String {
+    let around = world();
+    let written = match config::read_text(name, text, &schema(), &around) {
+        Ok(written) => written,
+        Err(report) => return format!("it was refused by the first stage already:\n{report}"),
+    };
+    let inputs = Inputs {
+        registry: &policies::REGISTRY,
+        carry: &Carry::default(),
+        around: &around,
+        authorities: &Vec::new,
+        wall: NOW,
+        revision: 1,
+    };
+    match compile(&written, &inputs) {
+        Ok(_) => "it was taken for a good one\n".to_owned(),
+        Err(problems) => written.report(&problems).to_string(),
+    }
+}
