@@ -8,6 +8,7 @@
 pub mod case;
 mod gateway;
 mod message;
+pub mod port;
 mod run;
 mod upstream;
 

@@ -149,7 +149,7 @@ mod tests {
     async fn the_other_address_is_taken_where_one_does_not_connect() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let alive = listener.local_addr().unwrap();
-        let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let dead = testkit::port::refusing();
         for (first, second) in [(alive, dead), (dead, alive)] {
             let stream = either(first, second).await.unwrap();
             assert_eq!(stream.peer_addr().unwrap(), alive);

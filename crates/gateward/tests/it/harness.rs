@@ -1,10 +1,11 @@
 //! Starting the binary and its peers, and asking them things.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+use testkit::port;
 
 /// The binary under test.
 pub const GATEWARD: &str = env!("CARGO_BIN_EXE_gateward");
@@ -105,7 +106,7 @@ impl Gateway {
 
     /// Starts one with more flags, after `prepare` has put files beside the document.
     pub fn start_with(document: &str, flags: &[&str], prepare: impl FnOnce(&Path)) -> Self {
-        let (port, admin) = (free_port(), free_port());
+        let (port, admin) = (port::reserved(), port::reserved());
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path());
         let path = dir.path().join("gateward.yaml");
@@ -237,11 +238,6 @@ fn fill(document: &str, web: u16, admin: u16) -> String {
     }
     text.push_str(document);
     text.replace("@WEB@", &web.to_string()).replace("@ADMIN@", &admin.to_string())
-}
-
-/// A port nobody listens on now.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Waits until `holds`; a bound on hanging, checked often.

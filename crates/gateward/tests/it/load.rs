@@ -87,8 +87,8 @@ fn two_hundred_reloads_under_load_fail_no_request() {
 #[test]
 fn an_endpoint_that_dies_and_comes_back_is_not_seen_by_idempotent_callers() {
     let stays = Peer::origin("stays");
-    let mut dies = Peer::origin("dies");
-    let port = dies.port;
+    let port = testkit::port::reserved();
+    let mut dies = Peer::origin_at("dies", port);
     let gateway = Gateway::start(&format!(
         "upstreams:\n  - name: up\n    endpoints: [\"http://127.0.0.1:{}\", \"http://127.0.0.1:{port}\"]\n    \
          balance: round_robin\n    retry: {{ attempts: 2 }}\n    slow_start: 0s\n    \

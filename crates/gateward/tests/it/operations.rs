@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{GATEWARD, Gateway, Peer, curl, free_port, status, text, until};
+use crate::harness::{GATEWARD, Gateway, Peer, curl, status, text, until};
 
 const KEY: &str = "s3cret-key-nobody-may-see";
 
@@ -64,7 +64,7 @@ fn a_port_in_use_is_a_located_problem_and_exit_code_1() {
     let document = format!(
         "version: 1\nlisteners: [ {{ name: web, bind: \"127.0.0.1:{port}\" }} ]\nadmin: {{ bind: \"127.0.0.1:{}\" }}\n\
          apis: [ {{ name: a, routes: [ {{ respond: {{}} }} ] }} ]\n",
-        free_port()
+        testkit::port::reserved()
     );
     std::fs::write(&path, document).unwrap();
     let (code, _, err) = text(std::process::Command::new(GATEWARD).args(["run", "-c"]).arg(&path));

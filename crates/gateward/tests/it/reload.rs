@@ -1,6 +1,6 @@
 //! Reloading and stopping.
 
-use crate::harness::{Gateway, Peer, curl, free_port, status, until};
+use crate::harness::{Gateway, Peer, curl, status, until};
 
 fn fixed(body: &str) -> String {
     format!("apis: [ {{ name: a, routes: [ {{ respond: {{ body: {body} }} }} ] }} ]\n")
@@ -54,7 +54,7 @@ fn a_listener_that_cannot_be_opened_refuses_the_whole_document() {
 #[test]
 fn listeners_come_and_go() {
     let gateway = Gateway::start(&fixed("one"));
-    let port = free_port();
+    let port = testkit::port::reserved();
     let listeners = format!(
         "listeners: [ {{ name: web, bind: \"127.0.0.1:@WEB@\" }}, {{ name: more, bind: \"127.0.0.1:{port}\" }} ]\n"
     );

@@ -120,6 +120,5 @@ async fn get(gateway: &Gateway) -> Answer {
 
 /// A port of 127.0.0.1 that nobody listens on.
 fn dead() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    format!("http://{}", listener.local_addr().expect("an address"))
+    format!("http://{}", testkit::port::refusing())
 }
