@@ -5,6 +5,7 @@
 //! upstream sees and of the access log. [`case`] says how one is written; [`run_cases`] runs all of
 //! a folder.
 
+pub mod attack;
 pub mod case;
 mod gateway;
 mod message;

@@ -3,6 +3,7 @@
 mod answers;
 mod case;
 mod connections;
+mod faults;
 mod forwarding;
 mod memory;
 mod requests;

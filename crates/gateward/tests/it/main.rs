@@ -5,6 +5,7 @@ mod certificates;
 mod clients;
 mod commands;
 mod examples;
+mod faults;
 mod grpc;
 mod harness;
 mod load;

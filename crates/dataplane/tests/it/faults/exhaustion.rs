@@ -1,0 +1,1 @@
+//! Section G: clients that use up what there is.

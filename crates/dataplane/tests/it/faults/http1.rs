@@ -1,0 +1,1 @@
+//! Section A: HTTP/1 framing and smuggling.

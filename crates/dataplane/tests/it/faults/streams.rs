@@ -1,0 +1,1 @@
+//! Section H: WebSocket, gRPC, server-sent events, TCP.

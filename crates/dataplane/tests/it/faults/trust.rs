@@ -1,0 +1,1 @@
+//! Section D: trust in paths, hosts and header fields.

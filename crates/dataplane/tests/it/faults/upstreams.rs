@@ -1,0 +1,1 @@
+//! Section I: upstreams that fail or lie.

@@ -1,0 +1,3 @@
+//! Faults and attacks that need the real binary, numbered as in `docs/faults.md`.
+
+mod process;

@@ -1,0 +1,1 @@
+//! Section J: reload, upgrade, drain, crash.

@@ -1,0 +1,1 @@
+//! An upstream that misbehaves as told.

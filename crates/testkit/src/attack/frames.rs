@@ -1,0 +1,1 @@
+//! HTTP/2 frames as bytes, right and wrong.
