@@ -14,9 +14,10 @@
 //! | `#`, bytes above 0x7E | refused |
 //! | the query | checked to be visible ASCII without `#`, kept as it is |
 
+use std::cell::RefCell;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use policy::message::{Method, Request, Scheme, Version};
+use policy::message::{Authority, Method, Request, Scheme, Version};
 use policy::{Refusal, codes};
 
 /// Bytes of a target; more is refused with 414.
@@ -117,8 +118,8 @@ fn set_authority(
         None => return Err(host("there is no Host")),
     }
     if let (Some(in_target), Some(_)) = (in_target, given) {
-        let mut other = policy::message::Authority::default();
-        authority(&mut other, in_target, scheme)?;
+        let mut other = Authority::default();
+        parse_authority(&mut other, in_target, scheme)?;
         if other != request.target.authority {
             return Err(host("Host contradicts the target"));
         }
@@ -126,12 +127,37 @@ fn set_authority(
     Ok(())
 }
 
-/// Parses host and port.
-fn authority(
-    out: &mut policy::message::Authority,
-    raw: &[u8],
+/// An authority as it came and as it was read.
+#[derive(Default)]
+struct Read {
+    raw: Vec<u8>,
     scheme: Scheme,
-) -> Result<(), Refusal> {
+    authority: Authority,
+}
+
+thread_local! {
+    /// The one read last on this core: most requests have the same as the one before them.
+    static LAST: RefCell<Read> = RefCell::default();
+}
+
+/// Reads host and port.
+fn authority(out: &mut Authority, raw: &[u8], scheme: Scheme) -> Result<(), Refusal> {
+    LAST.with_borrow_mut(|last| {
+        if last.scheme == scheme && last.raw == raw && !raw.is_empty() {
+            out.copy_from(&last.authority);
+            return Ok(());
+        }
+        parse_authority(out, raw, scheme)?;
+        last.raw.clear();
+        last.raw.extend_from_slice(raw);
+        last.scheme = scheme;
+        last.authority.copy_from(out);
+        Ok(())
+    })
+}
+
+/// Parses host and port.
+fn parse_authority(out: &mut Authority, raw: &[u8], scheme: Scheme) -> Result<(), Refusal> {
     let text = std::str::from_utf8(raw).map_err(|_| host("the host is not ASCII"))?;
     let host_end = match text.strip_prefix('[') {
         Some(_) => text.find(']').map(|at| at + 1),

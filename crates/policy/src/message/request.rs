@@ -105,8 +105,15 @@ impl Authority {
         self.host_len = self.text.len();
         if let Some(port) = port {
             self.text.push(':');
-            self.text.push_str(&port.to_string());
+            self.text.push_str(itoa::Buffer::new().format(port));
         }
+    }
+
+    /// Becomes the same as `other`, in the memory it has.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.text.clear();
+        self.text.push_str(&other.text);
+        self.host_len = other.host_len;
     }
 
     /// Host, and port where there is one.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -54,17 +55,25 @@ pub(crate) async fn run(core: Rc<Core>, accepted: Accepted) {
     while server.keep && server.waited(now).await {
         let mut x = core.take_exchange(&connection);
         match server.read_head(&mut x).await {
-            Ok(true) => Box::pin(serve::serve(&core, &mut x, &mut server)).await,
+            Ok(true) => in_place(|| serve::serve(&core, &mut x, &mut server)).await,
             Ok(false) => break,
             Err(refusal) => {
                 server.keep = false;
-                Box::pin(serve::serve_refusal(&core, &mut x, &mut server, refusal)).await;
+                in_place(|| serve::serve_refusal(&core, &mut x, &mut server, refusal)).await;
             }
         }
         now = x.started.after(x.times.total);
         core.give_exchange(x);
         server.first = false;
     }
+}
+
+/// What `make` gives, made where it stays: a future made first and then boxed is copied, all of it,
+/// for every request.
+#[inline(always)]
+fn in_place<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    let place = Box::new_uninit();
+    Box::into_pin(Box::write(place, make()))
 }
 
 /// A client's connection.
@@ -288,7 +297,7 @@ impl Server {
         poll_fn(|cx| {
             let mut wire = self.wire.borrow_mut();
             if !closed {
-                let shut = std::pin::Pin::new(&mut wire.io);
+                let shut = Pin::new(&mut wire.io);
                 match tokio::io::AsyncWrite::poll_shutdown(shut, cx) {
                     Poll::Ready(Ok(())) => closed = true,
                     Poll::Ready(Err(_)) => return Poll::Ready(()),
