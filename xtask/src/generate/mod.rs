@@ -2,6 +2,7 @@
 //! rely on shows as a difference.
 
 mod defaults;
+mod faults;
 mod policies;
 mod refusals;
 mod schema;
@@ -28,6 +29,7 @@ fn all() -> Result<Vec<Generated>> {
         refusals::generate(policy::codes::ALL, kinds),
         policies::chain(kinds),
         schema::generate()?,
+        faults::generate()?,
     ];
     files.extend(policies::manual(kinds)?);
     Ok(files)

@@ -1,0 +1,163 @@
+//! `docs/faults.md`: every fault and attack of the list with the tests that prove it is withstood,
+//! found by their names.
+
+mod list;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use list::{Case, SECTIONS, Section};
+
+use super::{Generated, cell};
+use crate::Result;
+use crate::tidy::tree::{File, Tree};
+
+const PATH: &str = "docs/faults.md";
+
+const HEAD: &str = "\
+<!-- Made by `cargo xtask generate` from the names of the tests. -->
+
+# Faults and attacks
+
+What Gateward is tested to withstand. The numbers are for good: the test `fa_A01_…` is case A01, and says in its comment what is expected and how it
+was seen to fail with the defence taken out. Run one with `cargo xtask test -- fa_A01`.
+
+";
+
+/// A test, by the case it is of.
+struct Test<'t> {
+    name: &'t str,
+    path: &'t str,
+    /// What is expected: the first line of its comment.
+    expects: &'t str,
+}
+
+/// The table, and what is wrong with the tests it is made from.
+pub fn generate() -> Result<Generated> {
+    let tree = Tree::read()?;
+    let mut tests: BTreeMap<&str, Vec<Test<'_>>> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for file in tree.ending(".rs").filter(|file| file.path.starts_with("crates/")) {
+        for (id, test) in tests_of(file, &mut wrong) {
+            tests.entry(id).or_default().push(test);
+        }
+    }
+    let known = |id: &str| SECTIONS.iter().flat_map(|section| section.cases).any(|c| c.id == id);
+    wrong.extend(tests.keys().filter(|id| !known(id)).map(|id| format!("no case {id}")));
+    let mut text = HEAD.to_owned();
+    summary(&mut text, &tests);
+    for section in SECTIONS {
+        table(&mut text, section, &tests, &mut wrong);
+    }
+    if wrong.is_empty() {
+        return Ok(Generated { path: PATH.into(), text });
+    }
+    Err(format!("{PATH}: {}", wrong.join("; ")))
+}
+
+fn summary(text: &mut String, tests: &BTreeMap<&str, Vec<Test<'_>>>) {
+    text.push_str("| section | cases | apply by now | tested |\n|---|---:|---:|---:|\n");
+    for Section { title, cases } in SECTIONS {
+        let apply = cases.iter().filter(|case| case.not_yet.is_none()).count();
+        let tested = cases.iter().filter(|case| tests.contains_key(case.id)).count();
+        let _ = writeln!(text, "| {title} | {} | {apply} | {tested} |", cases.len());
+    }
+}
+
+fn table(
+    text: &mut String,
+    section: &Section,
+    tests: &BTreeMap<&str, Vec<Test<'_>>>,
+    wrong: &mut Vec<String>,
+) {
+    let _ = write!(text, "\n## {}\n\n| | case | tests |\n|---|---|---|\n", section.title);
+    for Case { id, what, not_yet } in section.cases {
+        let proof = match (tests.get(id), not_yet) {
+            (Some(_), Some(_)) => {
+                wrong.push(format!("{id} has tests and a reason to have none"));
+                continue;
+            }
+            (Some(tests), None) => tests.iter().map(row).collect::<Vec<_>>().join("<br>"),
+            (None, Some(why)) => format!("not yet: {why}"),
+            (None, None) => "**none yet**".to_owned(),
+        };
+        let _ = writeln!(text, "| {id} | {} | {proof} |", cell(what));
+    }
+}
+
+fn row(test: &Test<'_>) -> String {
+    let slug = test.name.splitn(3, '_').nth(2).unwrap_or(test.name);
+    format!("[`{slug}`](../{}) {}", test.path, cell(test.expects))
+}
+
+/// The tests of a file that are named for a case.
+fn tests_of<'f>(file: &'f File, wrong: &mut Vec<String>) -> Vec<(&'f str, Test<'f>)> {
+    let mut found = Vec::new();
+    let mut comment: Vec<&str> = Vec::new();
+    for line in file.text.lines().map(str::trim) {
+        if let Some(said) = line.strip_prefix("///") {
+            comment.push(said.trim());
+        } else if let Some((id, name)) = test_name(line) {
+            if !comment.iter().any(|said| said.starts_with("Seen to fail:")) {
+                wrong.push(format!("{}: {name} does not say how it was seen to fail", file.path));
+            }
+            let expects = comment.first().copied().unwrap_or_default();
+            found.push((id, Test { name, path: &file.path, expects }));
+        }
+        if !line.starts_with("///") && !line.starts_with("#[") {
+            comment.clear();
+        }
+    }
+    found
+}
+
+/// The case and the name of the test that is declared on this line.
+fn test_name(line: &str) -> Option<(&str, &str)> {
+    let declared = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ")?;
+    let name = declared.split('(').next()?;
+    let id = name.strip_prefix("fa_")?.split('_').next()?;
+    Some((id, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_found_by_name_with_what_they_expect() {
+        let text = "\
+/// One meaning.
+/// Seen to fail: with the check removed.
+#[tokio::test]
+async fn fa_A01_a_request() {}
+
+/// Nothing said.
+#[test]
+fn fa_B02_frames() {}
+
+fn fa() {}
+";
+        let file = File { path: "a.rs".into(), text: text.into() };
+        let mut wrong = Vec::new();
+        let found = tests_of(&file, &mut wrong);
+        let told: Vec<_> = found.iter().map(|(id, test)| (*id, test.name, test.expects)).collect();
+        assert_eq!(
+            told,
+            [
+                ("A01", "fa_A01_a_request", "One meaning."),
+                ("B02", "fa_B02_frames", "Nothing said."),
+            ]
+        );
+        assert_eq!(wrong, ["a.rs: fa_B02_frames does not say how it was seen to fail"]);
+    }
+
+    #[test]
+    fn the_list_is_in_order_and_has_every_number_once() {
+        for section in SECTIONS {
+            let letter = &section.title[..1];
+            for (number, case) in section.cases.iter().enumerate() {
+                assert_eq!(case.id, format!("{letter}{:02}", number + 1));
+            }
+        }
+    }
+}
