@@ -68,6 +68,9 @@ impl Follower {
 
     /// One document, from its files to the cores. Nothing changes unless all of it holds.
     fn take(&mut self, reason: Reason) -> Outcome {
+        if let Some(files) = &mut self.files {
+            files.mark();
+        }
         let loaded = match self.loader.load(&self.path) {
             Ok(loaded) => loaded,
             Err(report) => return Err(self.refuse(reason, &report)),

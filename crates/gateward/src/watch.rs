@@ -1,7 +1,9 @@
 //! Watching files: says that something may have changed, soon after it did, once for many changes
 //! at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,11 +14,35 @@ use tokio::sync::mpsc;
 const SETTLE: Duration = Duration::from_millis(150);
 
 /// Watches the folders of files, so that files that are replaced, and mounts whose links are turned
-/// (as Kubernetes does), are seen too.
+/// (as Kubernetes does), are seen too. Other files there may change as they like: what counts is
+/// whether a watched file is another one than was read.
 pub struct Files {
     watcher: Option<RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
     changes: mpsc::Receiver<()>,
+    /// The files, each as it was before it was read last; none where that is not known.
+    read: BTreeMap<PathBuf, Option<Stamp>>,
+}
+
+/// What tells a file from what it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stamp {
+    /// It is not there, or not to be seen.
+    Missing,
+    /// Device and inode, size, last changes in seconds and nanoseconds.
+    There { node: (u64, u64), size: u64, written: (i64, i64), changed: (i64, i64) },
+}
+
+impl Stamp {
+    /// The file's now, behind links.
+    fn of(path: &Path) -> Self {
+        fs::metadata(path).map_or(Self::Missing, |found| Self::There {
+            node: (found.dev(), found.ino()),
+            size: found.size(),
+            written: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        })
+    }
 }
 
 impl Files {
@@ -35,18 +61,35 @@ impl Files {
                 tracing::warn!(%error, "files can't be watched: reload by SIGHUP or POST /reload");
             })
             .ok();
-        Self { watcher, folders: BTreeSet::new(), changes }
+        Self { watcher, folders: BTreeSet::new(), changes, read: BTreeMap::new() }
+    }
+
+    /// The files that are watched are about to be read.
+    pub fn mark(&mut self) {
+        for (file, stamp) in &mut self.read {
+            *stamp = Some(Stamp::of(file));
+        }
     }
 
     /// Watches these files from now on, and no others.
     pub fn set(&mut self, files: &[PathBuf]) {
+        self.read.retain(|file, _| files.contains(file));
+        self.know(files);
         self.watch(files.iter().flat_map(|file| folders(file)).collect());
     }
 
     /// Watches these files too.
     pub fn add(&mut self, files: &[PathBuf]) {
+        self.know(files);
         let more = files.iter().flat_map(|file| folders(file));
         self.watch(self.folders.iter().cloned().chain(more).collect());
+    }
+
+    /// What was read before it was known here may have changed since.
+    fn know(&mut self, files: &[PathBuf]) {
+        for file in files {
+            self.read.entry(file.clone()).or_insert(None);
+        }
     }
 
     fn watch(&mut self, wanted: BTreeSet<PathBuf>) {
@@ -72,15 +115,24 @@ impl Files {
         self.folders = watched;
     }
 
-    /// Waits for a change, and until no more follow.
+    /// Waits until a file is another one than was read, and until no more changes follow.
     pub async fn changed(&mut self) {
-        if self.changes.recv().await.is_none() {
-            std::future::pending::<()>().await;
+        loop {
+            if self.changes.recv().await.is_none() {
+                std::future::pending::<()>().await;
+            }
+            while tokio::time::timeout(SETTLE, self.changes.recv())
+                .await
+                .is_ok_and(|more| more.is_some())
+            {}
+            if self.differ() {
+                return;
+            }
         }
-        while tokio::time::timeout(SETTLE, self.changes.recv())
-            .await
-            .is_ok_and(|more| more.is_some())
-        {}
+    }
+
+    fn differ(&self) -> bool {
+        self.read.iter().any(|(file, read)| *read != Some(Stamp::of(file)))
     }
 }
 
@@ -95,4 +147,34 @@ fn parent(file: &Path) -> Option<PathBuf> {
     file.parent().map(|parent| {
         if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_what_makes_a_watched_file_another_than_was_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("a.yaml"), "a").unwrap();
+        fs::write(at("neighbour.log"), "").unwrap();
+        let mut files = Files::new();
+        files.set(&[at("a.yaml"), at("missing.pem")]);
+        assert!(files.differ(), "it may have changed between reading and watching");
+        files.mark();
+        files.set(&[at("a.yaml"), at("missing.pem")]);
+        fs::write(at("neighbour.log"), "a line").unwrap();
+        assert!(!files.differ(), "a neighbour changed");
+        fs::write(at("missing.pem"), "there now").unwrap();
+        assert!(files.differ(), "a file that was missing is there");
+        files.mark();
+        fs::write(at("next"), "a").unwrap();
+        fs::rename(at("next"), at("a.yaml")).unwrap();
+        assert!(files.differ(), "a file was replaced");
+        files.mark();
+        files.set(&[at("missing.pem")]);
+        fs::write(at("a.yaml"), "b").unwrap();
+        assert!(!files.differ(), "a file that is watched no more");
+    }
 }
