@@ -1,11 +1,9 @@
 //! Hosts: an exact one goes before a wildcard, a longer wildcard before a shorter one, and any host
 //! comes last.
 
-use std::collections::HashMap;
 use std::fmt;
 
-use rustc_hash::FxBuildHasher;
-
+use super::children::Children;
 use super::tree::{NodeId, Nodes};
 
 /// A host that routes answer on.
@@ -46,31 +44,38 @@ impl fmt::Display for Host {
 /// Where the tree of each host starts.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
-    exact: HashMap<Box<str>, NodeId, FxBuildHasher>,
-    wildcard: HashMap<Box<str>, NodeId, FxBuildHasher>,
+    exact: Children,
+    wildcard: Children,
     any: Option<NodeId>,
 }
 
 impl Hosts {
     /// The root of this host's tree; a new one where there is none.
     pub fn root(&mut self, host: &Host, nodes: &mut Nodes) -> NodeId {
-        match host {
-            Host::Exact(name) => *self.exact.entry(name.clone()).or_insert_with(|| nodes.add()),
-            Host::Wildcard(suffix) => {
-                *self.wildcard.entry(suffix.clone()).or_insert_with(|| nodes.add())
-            }
-            Host::Any => *self.any.get_or_insert_with(|| nodes.add()),
-        }
+        let (children, name) = match host {
+            Host::Exact(name) => (&mut self.exact, name),
+            Host::Wildcard(suffix) => (&mut self.wildcard, suffix),
+            Host::Any => return *self.any.get_or_insert_with(|| nodes.add("")),
+        };
+        nodes.find(children, name).unwrap_or_else(|| {
+            let root = nodes.add(name);
+            children.add(name, root);
+            root
+        })
     }
 
     /// The trees that hold for `host`, the most specific first.
-    pub fn roots<'s>(&'s self, host: &'s str) -> impl Iterator<Item = NodeId> + 's {
-        let exact = self.exact.get(host).copied();
+    pub fn roots<'s>(
+        &'s self,
+        host: &'s str,
+        nodes: &'s Nodes,
+    ) -> impl Iterator<Item = NodeId> + 's {
+        let exact = nodes.find(&self.exact, host);
         let host = if self.wildcard.is_empty() { "" } else { host };
         let wildcards = host.match_indices('.').filter_map(|(dot, _)| {
             // A leading dot leaves no label for the wildcard to stand for.
             let suffix = host.get(dot + 1..).filter(|_| dot > 0)?;
-            self.wildcard.get(suffix).copied()
+            nodes.find(&self.wildcard, suffix)
         });
         exact.into_iter().chain(wildcards).chain(self.any)
     }

@@ -5,6 +5,7 @@
 //! document. The first that matches wins.
 
 mod allow;
+mod children;
 mod conflict;
 mod explain;
 mod host;
@@ -79,7 +80,7 @@ impl Router {
         params.clear();
         let mut walk = Walk::new(&self.nodes, &self.rules, listener, request);
         let host = request.target.authority.host();
-        for root in self.hosts.roots(host) {
+        for root in self.hosts.roots(host, &self.nodes) {
             let Some((rule, pattern)) = walk.from(root) else { continue };
             let values = walk.values();
             params.extend(

@@ -2,18 +2,33 @@
 //! first match wins.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::num::NonZeroU32;
 
 use policy::message::Request;
-use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
+use super::children::Children;
 use super::{Allow, Rule};
 use crate::path::{End, PARAMS_MAX, Pattern, Segment, value};
 
 /// A node's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NodeId(u32);
+pub(super) struct NodeId(NonZeroU32);
+
+impl NodeId {
+    /// Of the node at this place. There are fewer than documents have bytes.
+    pub fn new(place: usize) -> Self {
+        Self(
+            u32::try_from(place)
+                .map_or(NonZeroU32::MAX, |place| NonZeroU32::MIN.saturating_add(place)),
+        )
+    }
+
+    /// The node's place.
+    pub const fn number(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 /// A pattern of a rule that ends at a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +58,11 @@ type Ends = SmallVec<[Candidate; 2]>;
 /// A place in a tree: what patterns have in common up to here.
 #[derive(Debug, Default)]
 struct Node {
+    /// What it is found by among its siblings: a segment's text, a root's host. Here, not in the
+    /// table above it: who looks at one looks at the other.
+    own: SmallVec<[u8; 24]>,
     /// Nodes below, by the segment's text.
-    text: HashMap<Box<str>, NodeId, FxBuildHasher>,
+    text: Children,
     /// Nodes below, by the text around a parameter; more text first.
     params: Vec<(Segment, NodeId)>,
     /// The node below for a parameter without text around it.
@@ -60,16 +78,21 @@ struct Node {
 pub(super) struct Nodes(Vec<Node>);
 
 impl Nodes {
-    /// A new root.
-    pub fn add(&mut self) -> NodeId {
-        self.0.push(Node::default());
-        NodeId(self.0.len() as u32 - 1)
+    /// A new node that is found by `own`.
+    pub fn add(&mut self, own: &str) -> NodeId {
+        self.0.push(Node { own: SmallVec::from_slice(own.as_bytes()), ..Node::default() });
+        NodeId::new(self.0.len() - 1)
+    }
+
+    /// The one of `children` that is found by `text`.
+    pub fn find(&self, children: &Children, text: &str) -> Option<NodeId> {
+        children.find(text, |node| self.get(node).is_some_and(|node| *node.own == *text.as_bytes()))
     }
 
     /// Puts a pattern into the tree at `root`.
     pub fn insert(&mut self, root: NodeId, pattern: &Pattern, candidate: Candidate) {
         let at = pattern.segments.iter().fold(root, |at, segment| self.below(at, segment));
-        let Some(node) = self.0.get_mut(at.0 as usize) else { return };
+        let Some(node) = self.0.get_mut(at.number()) else { return };
         match pattern.end {
             End::Exact => node.exact.push(candidate),
             End::Regex(_) | End::Rest | End::Prefix(_) => node.open.push(candidate),
@@ -79,7 +102,7 @@ impl Nodes {
     /// The node below `at` for `segment`; a new one where there is none.
     fn below(&mut self, at: NodeId, segment: &Segment) -> NodeId {
         let known = self.get(at).and_then(|node| match segment {
-            Segment::Text(text) => node.text.get(text).copied(),
+            Segment::Text(text) => self.find(&node.text, text),
             Segment::Param(before, after) if before.is_empty() && after.is_empty() => node.any,
             Segment::Param(..) => {
                 node.params.iter().find(|(known, _)| known == segment).map(|(_, below)| *below)
@@ -88,10 +111,10 @@ impl Nodes {
         if let Some(known) = known {
             return known;
         }
-        let new = self.add();
-        if let Some(node) = self.0.get_mut(at.0 as usize) {
+        let new = self.add(if let Segment::Text(text) = segment { text } else { "" });
+        if let Some(node) = self.0.get_mut(at.number()) {
             match segment {
-                Segment::Text(text) => drop(node.text.insert(text.clone(), new)),
+                Segment::Text(text) => node.text.add(text, new),
                 Segment::Param(before, after) if before.is_empty() && after.is_empty() => {
                     node.any = Some(new);
                 }
@@ -128,7 +151,7 @@ impl Nodes {
     }
 
     fn get(&self, id: NodeId) -> Option<&Node> {
-        self.0.get(id.0 as usize)
+        self.0.get(id.number())
     }
 }
 
@@ -176,7 +199,8 @@ impl<'s, 'r> Walk<'s, 'r> {
             let start = at + 1;
             let end = start + below.find('/').unwrap_or(below.len());
             let segment = self.path.get(start..end)?;
-            if let Some(found) = node.text.get(segment).and_then(|next| self.visit(*next, end)) {
+            let text = self.nodes.find(&node.text, segment);
+            if let Some(found) = text.and_then(|next| self.visit(next, end)) {
                 return Some(found);
             }
             for (param, next) in &node.params {
