@@ -9,7 +9,7 @@ use policy::message::{Body, Response, Scheme};
 use policy::{Code, codes};
 use snapshot::Protocol;
 
-use super::breaker::{self, Count, Place};
+use super::bulkhead::{self, Count, Place};
 use super::connect::{Connected, Offer, connect};
 use super::failure::Failure;
 use super::pool::Connecting;
@@ -190,7 +190,7 @@ async fn turn<'l>(core: &Core, upstream: &Upstream, lane: &'l Lane, need: Need) 
         // for it.
         let shares = lane.pool.shares(need.speech);
         if !(shares && lane.pool.is_connecting())
-            && let Some(permit) = breaker::connection(state, &lane.endpoint, most)
+            && let Some(permit) = bulkhead::connection(state, &lane.endpoint, most)
         {
             return Turn::Make(permit, shares.then(|| lane.pool.connecting()));
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use base::Instant;
 
-const SECONDS: usize = 10;
+use super::window::{Window, second};
 
 /// Requests and retries of the last seconds.
 #[derive(Debug, Default)]
@@ -25,6 +25,11 @@ impl Budget {
         self.requests.add(second(now));
     }
 
+    /// The requests that were let in, second by second.
+    pub const fn requests(&self) -> &Window {
+        &self.requests
+    }
+
     /// Takes a retry out of the budget; false where there is none left.
     pub fn retry(&self, now: Instant, percent: u8, floor: u32) -> bool {
         let now = second(now);
@@ -37,41 +42,6 @@ impl Budget {
             self.exhausted.fetch_add(1, Relaxed);
         }
         allowed
-    }
-}
-
-fn second(now: Instant) -> u64 {
-    now.as_nanos() / 1_000_000_000
-}
-
-/// A count for each of the last ten seconds: the second in the upper half, the count in the lower.
-#[derive(Debug, Default)]
-struct Window([AtomicU64; SECONDS]);
-
-impl Window {
-    fn slot(&self, second: u64) -> Option<&AtomicU64> {
-        self.0.get(second as usize % SECONDS)
-    }
-
-    fn add(&self, second: u64) {
-        let Some(slot) = self.slot(second) else { return };
-        let mut now = slot.load(Relaxed);
-        loop {
-            let next = if now >> 32 == second & 0xffff_ffff { now + 1 } else { (second << 32) | 1 };
-            match slot.compare_exchange_weak(now, next, Relaxed, Relaxed) {
-                Ok(_) => return,
-                Err(other) => now = other,
-            }
-        }
-    }
-
-    fn at(&self, second: u64) -> u64 {
-        let value = self.slot(second).map_or(0, |slot| slot.load(Relaxed));
-        if value >> 32 == second & 0xffff_ffff { value & 0xffff_ffff } else { 0 }
-    }
-
-    fn sum(&self, second: u64) -> u64 {
-        (second.saturating_sub(SECONDS as u64 - 1)..=second).map(|second| self.at(second)).sum()
     }
 }
 

@@ -10,7 +10,7 @@ use base::{Clock, Instant};
 use snapshot::{Dns, Snapshot};
 use tokio::sync::Notify;
 
-use super::breaker::Load;
+use super::bulkhead::Load;
 use super::budget::Budget;
 use super::endpoint::{Endpoint, Health, Key};
 use super::members::{Answer, Member, Members, Question, members};

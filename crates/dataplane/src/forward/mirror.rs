@@ -12,7 +12,7 @@ use tokio::task::spawn_local;
 
 use super::acquire::{Acquired, Need, Speech, acquire};
 use super::attempt::Busy;
-use super::breaker::{Count, Place};
+use super::bulkhead::{Count, Place};
 use super::compose::Composed;
 use super::hashed;
 use super::outlier::Verdict;

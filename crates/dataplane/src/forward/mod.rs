@@ -7,7 +7,7 @@
 //! | the request's body for several tries | `replay.rs` |
 //! | the response's body under watch; tunnels | `body.rs`, `tunnel.rs` |
 //! | a copy for another upstream | `mirror.rs` |
-//! | connections: idle, new, how many | `acquire.rs`, `pool.rs`, `connect.rs`, `breaker.rs` |
+//! | connections: idle, new, how many | `acquire.rs`, `pool.rs`, `connect.rs`, `bulkhead.rs` |
 //! | one core's view of an upstream | `upstream.rs` |
 //! | who is picked | `balance/`, `hashed.rs`, `ewma.rs` |
 //! | what all cores know, whatever the snapshot | `fleet.rs`, `members.rs`, `endpoint.rs` |
@@ -19,7 +19,7 @@ mod attempt;
 mod background;
 mod balance;
 mod body;
-mod breaker;
+mod bulkhead;
 mod budget;
 mod compose;
 mod connect;
@@ -43,6 +43,7 @@ mod tests;
 mod timing;
 mod tunnel;
 mod upstream;
+mod window;
 
 use std::rc::Rc;
 
@@ -51,7 +52,7 @@ use snapshot::Forward;
 
 use attempt::Call;
 pub(crate) use background::Background;
-use breaker::{Count, Place};
+use bulkhead::{Count, Place};
 pub(crate) use fleet::{Fleet, SharedUpstream};
 use replay::Replay;
 pub(crate) use upstream::{Upstream, upstreams};

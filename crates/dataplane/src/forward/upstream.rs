@@ -13,7 +13,7 @@ use fastrand::Rng;
 use snapshot::Balance;
 
 use super::balance::{Balancer, Candidate};
-use super::breaker::{Load, Place};
+use super::bulkhead::{Load, Place};
 use super::compose::Composed;
 use super::endpoint::Endpoint;
 use super::ewma::Ewma;
