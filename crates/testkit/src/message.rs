@@ -39,26 +39,44 @@ pub(crate) async fn read(
     bodiless: bool,
 ) -> Option<Message> {
     loop {
-        let end = until(stream, held, b"\r\n\r\n").await?;
-        let head: Vec<u8> = held.drain(..end).collect();
-        let mut message = head_of(&String::from_utf8_lossy(&head));
+        let mut message = head(stream, held).await?;
         if message.start.starts_with("HTTP/1.1 1") {
             continue;
         }
-        let length = message.values("content-length").first().and_then(|text| text.parse().ok());
-        message.body = if bodiless {
-            Vec::new()
-        } else if message.has("transfer-encoding", "chunked") {
-            chunks(stream, held).await?
-        } else if let Some(length) = length {
-            exactly(stream, held, length).await?
-        } else if message.start.starts_with("HTTP/") {
-            while more(stream, held).await.is_some() {}
-            std::mem::take(held)
-        } else {
-            Vec::new()
-        };
+        message.body = body(stream, held, &message, bodiless).await?;
         return Some(message);
+    }
+}
+
+/// Reads a message's head; none where the stream ended before it.
+pub(crate) async fn head(
+    stream: &mut (impl AsyncRead + Unpin),
+    held: &mut Vec<u8>,
+) -> Option<Message> {
+    let end = until(stream, held, b"\r\n\r\n").await?;
+    let head: Vec<u8> = held.drain(..end).collect();
+    Some(head_of(&String::from_utf8_lossy(&head)))
+}
+
+/// Reads the body of the message whose head was read last.
+pub(crate) async fn body(
+    stream: &mut (impl AsyncRead + Unpin),
+    held: &mut Vec<u8>,
+    head: &Message,
+    bodiless: bool,
+) -> Option<Vec<u8>> {
+    let length = head.values("content-length").first().and_then(|text| text.parse().ok());
+    if bodiless {
+        Some(Vec::new())
+    } else if head.has("transfer-encoding", "chunked") {
+        chunks(stream, held).await
+    } else if let Some(length) = length {
+        exactly(stream, held, length).await
+    } else if head.start.starts_with("HTTP/") {
+        while more(stream, held).await.is_some() {}
+        Some(std::mem::take(held))
+    } else {
+        Some(Vec::new())
     }
 }
 

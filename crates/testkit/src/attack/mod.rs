@@ -5,5 +5,6 @@ pub mod evil;
 pub mod fault_proxy;
 pub mod frames;
 pub mod mutate;
+pub mod name_server;
 pub mod oracle;
 pub mod raw;
