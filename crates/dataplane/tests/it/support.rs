@@ -29,6 +29,12 @@ impl Gateway {
         Self::start(document, Clock::fixed(WALL), Memory::default())
     }
 
+    /// Starts one by this document, with the clock it goes by, to be moved by hand.
+    pub fn timed(document: &str) -> (Self, Clock) {
+        let clock = Clock::fixed(WALL);
+        (Self::start(document, clock.clone(), Memory::default()), clock)
+    }
+
     /// Starts one by this document that goes by real time, for timeouts and the like.
     pub fn real(document: &str) -> Self {
         Self::start(document, Clock::system(), Memory::default())

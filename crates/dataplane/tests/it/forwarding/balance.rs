@@ -110,7 +110,7 @@ async fn all_are_used_when_too_few_are_healthy() {
 }
 
 /// Waits until the first upstream of `gateway` is like this.
-pub(super) async fn wait_for(
+pub(crate) async fn wait_for(
     gateway: &Gateway,
     like: impl Fn(&gateward_dataplane::UpstreamStatus) -> bool,
 ) {

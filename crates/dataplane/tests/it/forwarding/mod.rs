@@ -1,6 +1,6 @@
 //! From a request to an upstream and back, against upstreams that misbehave.
 
-mod balance;
+pub(crate) mod balance;
 mod breaker;
 mod connections;
 mod health;
@@ -20,7 +20,7 @@ use crate::support::Gateway;
 
 /// A document with one API for everything and an upstream `u`, whose settings these are (YAML,
 /// indented by four).
-fn document(upstream: &str) -> String {
+pub(crate) fn document(upstream: &str) -> String {
     format!(
         "version: 1
 listeners: [ {{ name: web, bind: '127.0.0.1:0' }} ]
@@ -33,7 +33,7 @@ apis: [ {{ name: all, upstream: u }} ]
 }
 
 /// The lines of an upstream with these endpoints, one a line, and settings.
-fn endpoints(urls: &[String], settings: &str) -> String {
+pub(crate) fn endpoints(urls: &[String], settings: &str) -> String {
     let urls: Vec<String> = urls.iter().map(|url| format!("'{url}'")).collect();
     let mut lines = format!("    endpoints: [ {} ]\n", urls.join(", "));
     for line in settings.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -43,43 +43,49 @@ fn endpoints(urls: &[String], settings: &str) -> String {
 }
 
 /// A gateway in front of these endpoints.
-fn gateway(urls: &[String], settings: &str) -> Gateway {
+pub(crate) fn gateway(urls: &[String], settings: &str) -> Gateway {
     Gateway::real(&document(&endpoints(urls, settings)))
 }
 
 /// An answer as a client reads it.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    fn body(&self) -> &str {
+    pub(crate) fn body(&self) -> &str {
         self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
     }
 
     /// Fails unless it is a refusal of this status for this reason.
     #[track_caller]
-    fn refuses(&self, status: u16, code: &str) {
+    pub(crate) fn refuses(&self, status: u16, code: &str) {
         assert_eq!(self.status, status, "{}", self.text);
         assert!(self.text.contains(&format!("\"code\":\"{code}\"")), "not {code}: {}", self.text);
     }
 
     /// Fails unless it is a 200 with this body.
     #[track_caller]
-    fn is(&self, body: &str) {
+    pub(crate) fn is(&self, body: &str) {
         assert_eq!((self.status, self.body()), (200, body), "{}", self.text);
     }
 }
 
 /// Sends a request by a connection of its own.
-async fn send(gateway: &Gateway, method: &str, body: &str) -> Answer {
+pub(crate) async fn send(gateway: &Gateway, method: &str, body: &str) -> Answer {
     send_with(gateway, method, "/", "", body).await
 }
 
 /// Sends a request with further header lines, each ended by CRLF.
-async fn send_with(gateway: &Gateway, method: &str, path: &str, lines: &str, body: &str) -> Answer {
+pub(crate) async fn send_with(
+    gateway: &Gateway,
+    method: &str,
+    path: &str,
+    lines: &str,
+    body: &str,
+) -> Answer {
     let length = match body.len() {
         0 => String::new(),
         length => format!("Content-Length: {length}\r\n"),
@@ -93,12 +99,12 @@ async fn send_with(gateway: &Gateway, method: &str, path: &str, lines: &str, bod
 }
 
 /// A connection to the gateway.
-fn connect(gateway: &Gateway) -> DuplexStream {
+pub(crate) fn connect(gateway: &Gateway) -> DuplexStream {
     gateway.connect(64 << 10)
 }
 
 /// Sends these pieces, one write each, and gives all that comes back until the connection ends.
-async fn talk(gateway: &Gateway, pieces: &[&[u8]]) -> String {
+pub(crate) async fn talk(gateway: &Gateway, pieces: &[&[u8]]) -> String {
     let mut answer = Vec::new();
     let (mut read, mut write) = tokio::io::split(connect(gateway));
     let sends = async {
@@ -114,11 +120,11 @@ async fn talk(gateway: &Gateway, pieces: &[&[u8]]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-async fn get(gateway: &Gateway) -> Answer {
+pub(crate) async fn get(gateway: &Gateway) -> Answer {
     send(gateway, "GET", "").await
 }
 
 /// A port of 127.0.0.1 that nobody listens on.
-fn dead() -> String {
+pub(crate) fn dead() -> String {
     format!("http://{}", testkit::port::refusing())
 }

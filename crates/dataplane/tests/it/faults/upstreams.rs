@@ -1,1 +1,0 @@
-//! Section I: upstreams that fail or lie.
