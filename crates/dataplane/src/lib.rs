@@ -28,7 +28,7 @@ pub use codec::normalize::canonical;
 pub use live::{Handle, Options, StartError, start};
 pub use observe::Observer;
 pub use observe::reloads::{LastReloads, Refused, Reloads, Taken};
-pub use status::{EndpointStatus, UpstreamStatus};
+pub use status::{BreakerState, EndpointStatus, UpstreamStatus};
 
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

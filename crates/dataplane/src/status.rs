@@ -17,10 +17,46 @@ pub struct UpstreamStatus {
     pub connections: u64,
     /// Requests refused because its breaker had too much already, since it was added.
     pub refused: u64,
+    /// What its breaker does.
+    pub breaker: BreakerState,
+    /// How often its breaker opened, since it was added.
+    pub breaker_opened: u64,
+    /// Requests refused because its breaker was not closed, since it was added.
+    pub breaker_refused: u64,
     /// Retries not made because their budget was used up, since it was added.
     pub retries_refused: u64,
     /// Its endpoints; one line per address.
     pub endpoints: Vec<EndpointStatus>,
+}
+
+/// What an upstream's breaker does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// Lets all requests through.
+    #[default]
+    Closed,
+    /// Lets none through: most failed.
+    Open,
+    /// Lets one through, to see.
+    HalfOpen,
+    /// Lets a growing share through: the one went well.
+    Ramping,
+}
+
+impl BreakerState {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Closed, Self::Open, Self::HalfOpen, Self::Ramping];
+
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+            Self::Ramping => "ramping",
+        }
+    }
 }
 
 /// How an endpoint is doing.

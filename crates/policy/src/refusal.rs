@@ -178,6 +178,11 @@ pub mod codes {
             Upstream,
             "The upstream has too many requests already",
             "Try again later; operators raise the upstream's breaker limits.";
+        /// The upstream's breaker is open, or lets only a part through.
+        BREAKER_OPEN = "breaker_open", 503, grpc 14, "destination_unavailable", Upstream,
+            "The upstream fails too often and is left alone for now",
+            "Try again after the time in Retry-After; /status shows what its endpoints failed \
+             with, and breaker.failure_percent when that is too often.";
         /// No connection.
         CONNECT_FAILED = "connect_failed", 502, grpc 14, "connection_refused", Upstream,
             "The upstream can't be reached",

@@ -204,7 +204,7 @@ pub struct Retry {
     pub budget_floor: u32,
 }
 
-/// How much runs at once, all cores together.
+/// How much runs at once, all cores together, and when nothing is sent because most fails.
 #[derive(Clone, Copy, Debug)]
 pub struct Breaker {
     /// Connections.
@@ -213,6 +213,14 @@ pub struct Breaker {
     pub pending: usize,
     /// Requests running.
     pub running: usize,
+    /// Percent of the requests of the last 10 s that must fail for it to open; 0 for never.
+    pub failure_percent: u8,
+    /// Requests of the last 10 s below which it stays closed.
+    pub failure_requests: u64,
+    /// How long it stays open.
+    pub open: Duration,
+    /// How long requests take to come back.
+    pub ramp: Duration,
 }
 
 /// How names are looked up.

@@ -112,6 +112,14 @@ defaults! {
     breaker_pending: u32 = 256;
     /// Requests running.
     breaker_running: u32 = 1024;
+    /// Share of the requests of the last 10 s that must fail for the breaker to open, in percent.
+    breaker_failure_percent: u8 = 50;
+    /// Requests of the last 10 s below which the breaker stays closed.
+    breaker_failure_requests: u32 = 20;
+    /// Time the breaker stays open before one request goes, to see.
+    breaker_open: Span = Span::secs(10);
+    /// Time over which requests come back from 10 % after that.
+    breaker_ramp: Span = Span::secs(10);
 
     /// Shortest time between two lookups of a name, whatever its TTL.
     dns_min_ttl: Span = Span::secs(1);

@@ -36,7 +36,7 @@ pub struct Upstream {
     /// What is tried again, and how often.
     #[serde(default)]
     pub retry: Retry,
-    /// How much runs at once.
+    /// How much runs at once, and when nothing is sent because most fails.
     #[serde(default)]
     pub breaker: Breaker,
     /// Percent of healthy endpoints under which all are used; 0 turns this off.
@@ -237,7 +237,8 @@ impl Default for Timeouts {
     }
 }
 
-/// How much runs at once towards an upstream; more is refused at once with 503.
+/// How much runs at once towards an upstream, and what share may fail before nothing is sent for a
+/// while; the rest is refused at once with 503.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Breaker {
@@ -247,6 +248,16 @@ pub struct Breaker {
     pub pending: u32,
     /// Requests running.
     pub running: u32,
+    /// Percent of the requests of 10 s that must fail, by 502, 503, 504 or no answer, for the
+    /// breaker to open; 0 turns this off.
+    #[schemars(range(max = 100))]
+    pub failure_percent: u8,
+    /// Requests of 10 s below which it stays closed.
+    pub failure_requests: u32,
+    /// How long it stays open; then one request goes, to see.
+    pub open: Span,
+    /// Time over which all requests come back after that one went well; `0s` for at once.
+    pub ramp: Span,
 }
 
 impl Default for Breaker {
@@ -255,6 +266,10 @@ impl Default for Breaker {
             connections: defaults::breaker_connections(),
             pending: defaults::breaker_pending(),
             running: defaults::breaker_running(),
+            failure_percent: defaults::breaker_failure_percent(),
+            failure_requests: defaults::breaker_failure_requests(),
+            open: defaults::breaker_open(),
+            ramp: defaults::breaker_ramp(),
         }
     }
 }

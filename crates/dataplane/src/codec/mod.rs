@@ -99,6 +99,15 @@ pub(crate) struct Outgoing<'x> {
     pub upgrade: Option<&'x str>,
 }
 
+/// What a response's head may hold, in bytes.
+const RESPONSE_BYTES: usize = 64 << 10;
+
+/// What a response's head may hold, in fields.
+const RESPONSE_FIELDS: usize = 200;
+
+/// Interim responses before the final one.
+const INTERIM_MAX: usize = 10;
+
 /// Why a request could not be sent or its response not be read.
 #[derive(Debug)]
 pub(crate) struct SendError {
@@ -143,13 +152,13 @@ struct InterimQueue {
 }
 
 /// Interim responses that wait at most; more are dropped.
-const INTERIM_MAX: usize = 8;
+const INTERIM_WAITING: usize = 8;
 
 impl Interim {
     /// Adds one.
     pub fn push(&self, status: Status, headers: Headers) {
         let mut queue = self.0.borrow_mut();
-        if queue.waiting.len() < INTERIM_MAX {
+        if queue.waiting.len() < INTERIM_WAITING {
             queue.waiting.push_back((status, headers));
         }
         if let Some(waker) = queue.waker.take() {

@@ -11,12 +11,13 @@ use policy::Exchange;
 use snapshot::{Retry, Timeouts};
 
 use super::acquire::{Acquired, Need, Speech, acquire};
+use super::breaker::Pass;
 use super::compose::Composed;
 use super::failure::Failure;
-use super::replay::Replay;
-use super::timing::Timing;
+use super::replay::{Progress, Replay};
+use super::timing::{Timer, Timing};
 use super::upstream::{Lane, Upstream};
-use crate::codec::{Interim, Sent};
+use crate::codec::{Interim, Sent, grpc};
 use crate::core::{Core, Running};
 use crate::deadline::Deadline;
 
@@ -37,9 +38,33 @@ pub(crate) struct Call<'c> {
     /// Its body.
     pub body: Replay,
     /// When the exchange is over.
-    pub total_by: Option<Instant>,
+    pub ends: Ends,
+    /// Leave to send it; how it ends is told to the breaker.
+    pub pass: Pass<'c>,
     /// Interim responses go here.
     pub interim: &'c Interim,
+}
+
+/// When an exchange is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    /// By when; none where it may go on for ever.
+    pub by: Option<Instant>,
+    /// Whether the caller asks for it, by a deadline of its own that comes before ours.
+    pub asked: bool,
+}
+
+impl Ends {
+    /// By the timeouts of the route and what the caller asks for.
+    pub fn new(timeouts: &Timeouts, x: &Exchange, now: Instant) -> Self {
+        let total = timeouts.total.map(|total| x.started.after(total));
+        let left = grpc::time_left(&x.request.headers, now.since(x.started));
+        let asked = left.map(|left| now.after(left));
+        Self {
+            by: [total, asked].into_iter().flatten().min(),
+            asked: asked.is_some_and(|asked| total.is_none_or(|total| asked < total)),
+        }
+    }
 }
 
 /// A request that an endpoint works on.
@@ -76,7 +101,7 @@ impl Call<'_> {
             speech: Speech::of(grpc, upgrade, protocol, scheme),
             fresh,
             connect: self.timeouts.connect,
-            total_by: self.total_by,
+            total_by: self.ends.by,
         };
         let Acquired { connection, reused, took } =
             acquire(self.core, self.upstream, lane, need, started).await?;
@@ -87,7 +112,7 @@ impl Call<'_> {
             first_byte: self.timeouts.first_byte,
             idle: self.timeouts.idle,
             try_by: self.retry.per_try.map(|per_try| started.after(per_try)),
-            total_by: self.total_by,
+            total_by: self.ends.by,
         };
         let outgoing = self.composed.outgoing(&lane.endpoint);
         let body = self.body.body();
@@ -114,8 +139,15 @@ impl Call<'_> {
             }
             Err(timer) => {
                 let note = format!("{}: {} passed", lane.endpoint.label, timer.setting());
-                Err(Failure::late(timer, note))
+                Err(Failure::late(timer, self.is_blameless(timer, begun), note))
             }
         }
+    }
+
+    /// Whether it is no fault of the endpoint that `timer` fired: the caller still had to send, or
+    /// would not wait for longer itself. Else callers could have endpoints ejected.
+    fn is_blameless(&self, timer: Timer, begun: Instant) -> bool {
+        let sending = matches!(self.body.progress(begun), Progress::Client);
+        sending || (timer == Timer::Total && self.ends.asked)
     }
 }

@@ -56,6 +56,13 @@ impl Guarded {
         self.upstream.judge(endpoint, Verdict::NoAnswer, self.watch.clock.now());
         self.held = None;
     }
+
+    /// The time of the exchange is over. Nobody is blamed: it may be the caller who reads slowly.
+    fn end(&mut self) {
+        let endpoint = &self.lane.endpoint;
+        endpoint.failed(&format!("{}: timeouts.total passed within the body", endpoint.label));
+        self.held = None;
+    }
 }
 
 impl BodyStream for Guarded {
@@ -83,12 +90,11 @@ impl BodyStream for Guarded {
         if watch.deadline.poll(cx).is_pending() {
             return Poll::Pending;
         }
-        let total = watch.total_by.is_some_and(|by| watch.clock.now() >= by);
-        self.fail(if total {
-            "timeouts.total passed within the body"
+        if watch.total_by.is_some_and(|by| watch.clock.now() >= by) {
+            self.end();
         } else {
-            "timeouts.idle passed within the body"
-        });
+            self.fail("timeouts.idle passed within the body");
+        }
         Poll::Ready(Some(Err(BodyError::Timeout)))
     }
 

@@ -35,11 +35,11 @@ impl Failure {
         Self { code, kind: None, sent: false, endpoint: false, note: note.into() }
     }
 
-    /// A timer fired while the endpoint worked on the request.
-    pub fn late(timer: Timer, note: impl Into<Box<str>>) -> Self {
+    /// A timer fired before there was a response; `blameless`: not by the endpoint's fault.
+    pub fn late(timer: Timer, blameless: bool, note: impl Into<Box<str>>) -> Self {
         // Once the time of the whole exchange is over, another try would come too late.
         let kind = (timer != Timer::Total).then_some(RetryOn::Timeout);
-        Self { code: timer.code(), kind, sent: true, endpoint: true, note: note.into() }
+        Self { code: timer.code(), kind, sent: true, endpoint: !blameless, note: note.into() }
     }
 
     /// The time of the whole exchange is over with nothing sent.

@@ -10,8 +10,9 @@ use base::{Clock, Instant};
 use snapshot::{Dns, Snapshot};
 use tokio::sync::Notify;
 
-use super::bulkhead::Load;
+use super::breaker::Breaker;
 use super::budget::Budget;
+use super::bulkhead::Load;
 use super::endpoint::{Endpoint, Health, Key};
 use super::members::{Answer, Member, Members, Question, members};
 use super::outlier::{self, Verdict};
@@ -45,6 +46,8 @@ pub(crate) struct State {
     pub load: Load,
     /// Its retries.
     pub budget: Budget,
+    /// Whether requests go there.
+    pub breaker: Breaker,
     members: ArcSwap<Members>,
     /// Counts changes of members, health and ejections.
     epoch: AtomicU64,

@@ -8,6 +8,7 @@
 //! | the response's body under watch; tunnels | `body.rs`, `tunnel.rs` |
 //! | a copy for another upstream | `mirror.rs` |
 //! | connections: idle, new, how many | `acquire.rs`, `pool.rs`, `connect.rs`, `bulkhead.rs` |
+//! | an upstream that fails is left alone | `breaker.rs`, `window.rs` |
 //! | one core's view of an upstream | `upstream.rs` |
 //! | who is picked | `balance/`, `hashed.rs`, `ewma.rs` |
 //! | what all cores know, whatever the snapshot | `fleet.rs`, `members.rs`, `endpoint.rs` |
@@ -19,8 +20,9 @@ mod attempt;
 mod background;
 mod balance;
 mod body;
-mod bulkhead;
+mod breaker;
 mod budget;
+mod bulkhead;
 mod compose;
 mod connect;
 mod dns;
@@ -50,14 +52,14 @@ use std::rc::Rc;
 use policy::{Exchange, Refusal, codes};
 use snapshot::Forward;
 
-use attempt::Call;
+use attempt::{Call, Ends};
 pub(crate) use background::Background;
 use bulkhead::{Count, Place};
 pub(crate) use fleet::{Fleet, SharedUpstream};
 use replay::Replay;
 pub(crate) use upstream::{Upstream, upstreams};
 
-use crate::codec::{Interim, Upgraded, grpc};
+use crate::codec::{Interim, Upgraded};
 use crate::core::{Core, Running};
 
 /// How a request that was passed on ended.
@@ -90,11 +92,10 @@ pub(crate) async fn send(
     };
     let retry = forward.retry.as_ref().unwrap_or(&config.retry);
     let now = core.timers.now();
+    let pass = upstream.admit(now)?;
     upstream.shared().state.budget.request(now);
     let timeouts = part.timeouts;
-    let total = timeouts.total.map(|total| x.started.after(total));
-    let asked = grpc::time_left(&x.request.headers, now.since(x.started));
-    let asked = asked.map(|left| now.after(left));
+    let ends = Ends::new(&timeouts, x, now);
     let mut composed = upstream.spare();
     if composed.compose(&running.snapshot, forward, x).is_err() {
         let refusal = Refusal::new(&codes::PATH_AMBIGUOUS);
@@ -112,7 +113,8 @@ pub(crate) async fn send(
         retry,
         composed: &mut composed,
         body,
-        total_by: [total, asked].into_iter().flatten().min(),
+        ends,
+        pass,
         interim,
     };
     let passed = call.run(x, place, now).await;

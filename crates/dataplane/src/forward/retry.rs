@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use super::attempt::{Busy, Call};
 use super::body::{Guarded, Watch};
+use super::breaker::Change;
 use super::failure::Failure;
 use super::outlier::Verdict;
 use super::rules::{self, Ended};
@@ -56,7 +57,8 @@ impl Call<'_> {
             let one = self.begin(&lane, x, now);
             let next = match self.attempt(&lane, fresh, one.started, x).await {
                 Ok(Sent::Upgraded(upstream)) => {
-                    self.answer_seen(&one, x);
+                    now = self.answer_seen(&one, x);
+                    self.over(false, now);
                     let Upgraded { io, read } = upstream;
                     let io = Box::new(Held::new(io, (place, busy)));
                     return Ok(Passed::Tunnel(Upgraded { io, read }));
@@ -65,6 +67,7 @@ impl Call<'_> {
                     now = self.answer_seen(&one, x);
                     match self.answered(&lane, tries, now, x) {
                         Next::GiveUp => {
+                            self.over(is_unavailable(x), now);
                             self.body.settle();
                             self.guard(x, place, busy, lane);
                             return Ok(Passed::Response);
@@ -79,6 +82,9 @@ impl Call<'_> {
                         observe::tried(self.running, x, &one, Err(failure.code), now);
                     }
                     if let Next::GiveUp = next {
+                        if failure.endpoint {
+                            self.over(true, now);
+                        }
                         return Err(failure.refusal());
                     }
                     next
@@ -116,8 +122,7 @@ impl Call<'_> {
         let status = x.response.status.code();
         x.upstream.status = Some(status);
         lane.latency.set(lane.latency.get().with(x.times.first_byte, now));
-        let unavailable = matches!(status, 502..=504)
-            || (x.request.is_grpc() && grpc::status(&x.response.headers) == Some(14));
+        let unavailable = is_unavailable(x);
         let verdict = if unavailable { Verdict::GatewayFailure } else { Verdict::Answered };
         if unavailable {
             lane.endpoint.failed(&format!("answered {status}"));
@@ -161,13 +166,27 @@ impl Call<'_> {
         self.again(tries, Duration::ZERO, now)
     }
 
+    /// The exchange has its answer, or will have none: the breaker is told.
+    fn over(&mut self, failed: bool, now: Instant) {
+        let (config, state) = (self.upstream.config(), &self.upstream.shared().state);
+        let upstream = &*config.name;
+        match self.pass.ended(failed, state.budget.requests(), now) {
+            Some(Change::Opened) => {
+                tracing::warn!(upstream, "most requests fail: none is sent for now");
+            }
+            Some(Change::Closed) => tracing::info!(upstream, "requests are sent again"),
+            None => {}
+        }
+    }
+
     /// Another try, if there may be one more and there is time and budget for it.
     fn again(&self, tries: u32, asked: Duration, now: Instant) -> Next {
-        if tries > self.retry.attempts {
+        // The one request that is to show how the upstream is, is one request.
+        if tries > self.retry.attempts || self.pass.is_probe() {
             return Next::GiveUp;
         }
         let wait = rules::backoff(self.retry, tries, &mut self.upstream.rng()).max(asked);
-        if self.total_by.is_some_and(|by| now.after(wait) >= by) {
+        if self.ends.by.is_some_and(|by| now.after(wait) >= by) {
             return Next::GiveUp;
         }
         let budget = &self.upstream.shared().state.budget;
@@ -210,7 +229,7 @@ impl Call<'_> {
     ) -> Result<Rc<Lane>, Refusal> {
         let by = now.after(self.timeouts.connect);
         let mut deadline = Deadline::new(&self.core.timers);
-        deadline.set(self.total_by.map_or(by, |total| total.min(by)));
+        deadline.set(self.ends.by.map_or(by, |end| end.min(by)));
         let state = &self.upstream.shared().state;
         while state.members().waiting {
             let looked_up = state.looked_up.notified();
@@ -234,7 +253,8 @@ impl Call<'_> {
         Refusal::new(&codes::NO_HEALTHY_ENDPOINT).note(note)
     }
 
-    /// Tells the endpoint of a gRPC call how long its caller still waits.
+    /// Tells the endpoint of a gRPC call how long its answer is still waited for: never longer than
+    /// the caller said.
     fn tell_time_left(&mut self, x: &Exchange, now: Instant) -> Result<(), Refusal> {
         if !x.request.headers.has(Known::GrpcTimeout) {
             return Ok(());
@@ -245,7 +265,8 @@ impl Call<'_> {
                 Err(Refusal::new(&codes::TOTAL_TIMEOUT).note("grpc-timeout passed"))
             }
             Some(left) => {
-                self.composed.set_time_left(left);
+                let end = self.ends.by.map_or(left, |by| by.since(now));
+                self.composed.set_time_left(left.min(end));
                 Ok(())
             }
             None => Ok(()),
@@ -266,7 +287,7 @@ impl Call<'_> {
                 stream,
                 Watch {
                     idle: self.timeouts.idle,
-                    total_by: self.total_by,
+                    total_by: self.ends.by,
                     clock: self.core.clock.clone(),
                     deadline: Deadline::new(&self.core.timers),
                 },
@@ -277,4 +298,10 @@ impl Call<'_> {
             whole => whole,
         };
     }
+}
+
+/// Whether an answer says that the service, or a gateway before it, is down.
+fn is_unavailable(x: &Exchange) -> bool {
+    matches!(x.response.status.code(), 502..=504)
+        || (x.request.is_grpc() && grpc::status(&x.response.headers) == Some(14))
 }

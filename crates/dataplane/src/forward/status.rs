@@ -46,6 +46,9 @@ fn upstream_status(upstream: &SharedUpstream, now: Instant) -> UpstreamStatus {
         pending: upstream.state.load.pending.load(Relaxed) as u64,
         connections: upstream.state.load.connections.load(Relaxed) as u64,
         refused: upstream.state.load.refused.load(Relaxed),
+        breaker: upstream.state.breaker.state(&config.breaker, now),
+        breaker_opened: upstream.state.breaker.opened.load(Relaxed),
+        breaker_refused: upstream.state.breaker.refused.load(Relaxed),
         retries_refused: upstream.state.budget.exhausted.load(Relaxed),
         endpoints,
     }

@@ -10,9 +10,11 @@ use std::time::Duration;
 use base::{Clock, Instant};
 use config::v1::BalanceBy;
 use fastrand::Rng;
+use policy::{Refusal, codes};
 use snapshot::Balance;
 
 use super::balance::{Balancer, Candidate};
+use super::breaker::Pass;
 use super::bulkhead::{Load, Place};
 use super::compose::Composed;
 use super::endpoint::Endpoint;
@@ -131,6 +133,16 @@ impl Upstream {
         };
         let at = balancer.pick(hash, &mut self.rng.borrow_mut(), avoided, load)?;
         lanes.get(at).cloned()
+    }
+
+    /// Leave to send a request, unless the breaker holds it back.
+    pub fn admit(&self, now: Instant) -> Result<Pass<'_>, Refusal> {
+        let draw = || self.rng.borrow_mut().f64();
+        self.shared.state.breaker.admit(&self.config().breaker, now, draw).map_err(|wait| {
+            let seconds = wait.as_millis().div_ceil(1_000).max(1).to_string();
+            let note = format!("{}: most of its requests fail (breaker)", self.config().name);
+            Refusal::new(&codes::BREAKER_OPEN).note(note).header("Retry-After", seconds)
+        })
     }
 
     /// How a request to `endpoint` ended. Ejects it where it fails too often.

@@ -301,10 +301,16 @@ fn pool(written: &v1::Pool, at: &Pointer, findings: &mut Findings) -> Pool {
 fn breaker(written: &v1::Breaker, at: &Pointer, findings: &mut Findings) -> Breaker {
     check_count("connections", written.connections.into(), at, findings);
     check_count("running", written.running.into(), at, findings);
+    check_count("failure_requests", written.failure_requests.into(), at, findings);
+    retry::check_not_zero("open", written.open, at, findings);
     Breaker {
         connections: written.connections as usize,
         pending: written.pending as usize,
         running: written.running as usize,
+        failure_percent: written.failure_percent,
+        failure_requests: written.failure_requests.into(),
+        open: written.open.get(),
+        ramp: written.ramp.get(),
     }
 }
 

@@ -18,14 +18,14 @@ use super::pump::{Pump, PumpError};
 use super::write;
 use crate::accept::io::Io;
 use crate::buffers::{self, SMALL};
-use crate::codec::{Home, Interim, Outgoing, Permit, SendError, SendFault, Sent, Upgraded};
+use crate::codec::{
+    Home, INTERIM_MAX, Interim, Outgoing, Permit, RESPONSE_BYTES, RESPONSE_FIELDS, SendError,
+    SendFault, Sent, Upgraded,
+};
 use crate::tunnel::websocket::{self, Opening};
 
 /// What a response's head may hold.
-const HEAD: HeadLimits = HeadLimits { bytes: 64 << 10, fields: 200 };
-
-/// Interim responses before the final one.
-const INTERIM_MAX: usize = 10;
+const HEAD: HeadLimits = HeadLimits { bytes: RESPONSE_BYTES, fields: RESPONSE_FIELDS };
 
 /// A connection to an endpoint, between two exchanges.
 pub(crate) struct Connection {

@@ -94,13 +94,14 @@ impl<'b> Fields<'b> {
         headers
     }
 
-    /// The protocol to switch to, if one is asked for that can be carried: `h2c` can't, for what
-    /// follows it would pass the gateway unread.
+    /// The protocol to switch to, if one is asked for that can be carried: HTTP/2 and TLS can't,
+    /// for the requests that follow would pass the gateway unread.
     pub fn upgrade_to(&self) -> Option<Box<str>> {
         let wanted = self.upgrade.filter(|_| self.upgrade_named)?;
         let first = list(wanted).next()?;
         let token = std::str::from_utf8(first).ok()?.to_ascii_lowercase();
-        (token != "h2c" && token != "http/2.0").then(|| token.into())
+        let name = token.split('/').next().unwrap_or_default();
+        (!matches!(name, "h2c" | "h2" | "http" | "tls")).then(|| token.into())
     }
 
     /// Takes a known field if it is one of the connection.

@@ -204,7 +204,11 @@ fn take_response(
         response.headers.append("Content-Length", itoa::Buffer::new().format(length));
     }
     let keep_alive = if old { fields.keep_alive && !fields.close } else { !fields.close };
-    Ok(ResponseHead { framing, keep_alive: keep_alive && framing != Framing::Close })
+    // Nobody knows where the next message starts after one that announces a body it can't have.
+    let length = fields.length.filter(|_| response.status.code() != 304);
+    let announced = fields.chunked || length.is_some_and(|length| length > 0);
+    let in_doubt = framing == Framing::Close || (announced && !response.status.may_have_body());
+    Ok(ResponseHead { framing, keep_alive: keep_alive && !in_doubt })
 }
 
 /// Reads trailers: `block` is their lines with the empty one at the end.

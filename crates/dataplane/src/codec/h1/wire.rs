@@ -133,8 +133,8 @@ impl Wire {
         out
     }
 
-    /// What came of writing a response on; an error when the client takes nothing for too long.
-    /// `before`: what it had taken before.
+    /// What came of writing a response on; an error when the client takes nothing for too long, or
+    /// leaves while there is nothing for it to take. `before`: what it had taken before.
     pub fn judge(
         &mut self,
         cx: &mut Context<'_>,
@@ -145,6 +145,9 @@ impl Wire {
         if done.is_ready() || !pump.waits_for_peer() {
             // While it is the upstream that is waited for, its own timeout runs.
             self.write_deadline.clear();
+            if done.is_pending() && self.poll_gone(cx).is_ready() {
+                return Poll::Ready(Err(PumpError::Io(io::ErrorKind::ConnectionAborted.into())));
+            }
             return done;
         }
         if pump.taken > before || !self.write_deadline.is_set() {

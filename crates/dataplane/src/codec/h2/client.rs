@@ -20,7 +20,9 @@ use super::pipe::Pipe;
 use super::pump::{Pump, PumpFault};
 use super::{fields, head};
 use crate::accept::io::Io;
-use crate::codec::{Interim, Outgoing, Permit, SendError, Sent, Upgraded};
+use crate::codec::{
+    INTERIM_MAX, Interim, Outgoing, Permit, RESPONSE_BYTES, SendError, SendFault, Sent, Upgraded,
+};
 use crate::deadline::Timers;
 use crate::tunnel::websocket;
 
@@ -31,7 +33,7 @@ const STREAM_WINDOW: u32 = 128 << 10;
 const SEND_BUFFER: usize = 64 << 10;
 
 /// Bytes of a response's head, by the measure of RFC 9113 §6.5.2.
-const HEAD_MAX: u32 = 64 << 10;
+const HEAD_MAX: u32 = RESPONSE_BYTES as u32;
 
 /// What a connection to an endpoint is held to.
 #[derive(Clone)]
@@ -192,7 +194,9 @@ impl Connection {
         let (mut coming, mut stream) =
             sending.map_err(|error| SendError { sent: false, ..head::fault(&error) })?;
         if out.upgrade.is_some() {
-            let coming = poll_fn(|cx| poll_head(cx, &mut coming, &mut None, interim)).await?;
+            let mut early = 0;
+            let coming =
+                poll_fn(|cx| poll_head(cx, &mut coming, &mut None, interim, &mut early)).await?;
             if coming.status().is_success() {
                 let receive = head::response(coming, false, response)?.0;
                 response.status = websocket::SWITCHING;
@@ -205,7 +209,9 @@ impl Connection {
         }
         let Settings { timers, idle, .. } = &self.0.settings;
         let mut pump = (!ends).then(|| Pump::new(body, stream, timers, *idle));
-        let coming = poll_fn(|cx| poll_head(cx, &mut coming, &mut pump, interim)).await?;
+        let mut early = 0;
+        let coming =
+            poll_fn(|cx| poll_head(cx, &mut coming, &mut pump, interim, &mut early)).await?;
         self.take(coming, out.method == Method::Head, pump, place, response)
     }
 
@@ -241,12 +247,13 @@ impl Connection {
 }
 
 /// Waits for a response's head, and sends the request's body and takes interim responses while
-/// doing so.
+/// doing so; `early` counts these.
 fn poll_head(
     cx: &mut Context<'_>,
     coming: &mut ResponseFuture,
     pump: &mut Option<Pump>,
     interim: &Interim,
+    early: &mut usize,
 ) -> Poll<Result<http::Response<RecvStream>, SendError>> {
     if let Some(sending) = pump
         && let Poll::Ready(done) = sending.poll(cx)
@@ -262,12 +269,18 @@ fn poll_head(
         }
         *pump = None;
     }
-    while let Poll::Ready(Some(Ok(early))) = coming.poll_informational(cx) {
+    while let Poll::Ready(Some(Ok(head))) = coming.poll_informational(cx) {
+        *early += 1;
+        let status = Status::new(head.status().as_u16());
         // HTTP/2 has no 101 (RFC 9113 §8.6): over HTTP/1.1 it would say that a tunnel starts.
-        let status = Status::new(early.status().as_u16());
-        if let Some(status) = status.filter(|status| *status != websocket::SWITCHING) {
+        if *early > INTERIM_MAX || status == Some(websocket::SWITCHING) {
+            let note = "too many interim responses, or a switch of protocols".into();
+            return Poll::Ready(Err(SendError { kind: SendFault::Malformed, sent: true, note }));
+        }
+        // The client's own wish for 100 is met by the gateway.
+        if let Some(status) = status.filter(|status| status.code() != 100) {
             let mut headers = Headers::new();
-            fields::read(early.headers(), &mut headers);
+            fields::read(head.headers(), &mut headers);
             interim.push(status, headers);
         }
     }

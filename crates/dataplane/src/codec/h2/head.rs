@@ -9,7 +9,7 @@ use policy::message::{Body, Known, Method, Response, Scheme, Status, Version};
 
 use super::fields::{self, Remember};
 use super::pump::PumpFault;
-use crate::codec::{Outgoing, SendError, SendFault};
+use crate::codec::{Outgoing, RESPONSE_FIELDS, SendError, SendFault};
 use crate::tunnel::websocket;
 
 /// A request as the h2 crate takes it. An upgrade becomes an extended CONNECT (RFC 8441 §4).
@@ -84,10 +84,13 @@ pub(super) fn response(
     response: &mut Response,
 ) -> Result<(RecvStream, Option<u64>), SendError> {
     let (head, stream) = coming.into_parts();
-    let status = Status::new(head.status.as_u16()).ok_or_else(|| SendError {
-        kind: SendFault::Malformed,
-        sent: true,
-        note: format!("the status {} is not between 100 and 599", head.status).into(),
+    let malformed =
+        |note: String| SendError { kind: SendFault::Malformed, sent: true, note: note.into() };
+    if head.headers.len() > RESPONSE_FIELDS {
+        return Err(malformed("there are too many fields".into()));
+    }
+    let status = Status::new(head.status.as_u16()).ok_or_else(|| {
+        malformed(format!("the status {} is not between 100 and 599", head.status))
     })?;
     response.status = status;
     response.version = Version::Http2;

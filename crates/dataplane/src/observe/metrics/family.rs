@@ -69,6 +69,12 @@ families! {
         "Time from a try's start to the first byte of its answer.";
     RETRIES = "gateward_upstream_retries_total", Counter, ["upstream"],
         "Tries after the first one of a request.";
+    BREAKER = "gateward_upstream_breaker_state", Gauge, ["upstream", "state"],
+        "1 for what the breaker does now, 0 for the rest: closed, open, half_open, ramping.";
+    BREAKER_OPENED = "gateward_upstream_breaker_opened_total", Counter, ["upstream"],
+        "How often the breaker opened.";
+    PANIC = "gateward_upstream_panic", Gauge, ["upstream"],
+        "1 while so few endpoints are usable that all are used, else 0.";
     ENDPOINT_HEALTHY = "gateward_upstream_endpoint_healthy", Gauge,
         ["upstream", "endpoint", "address"],
         "1 when health checks pass or none are made, 0 when they fail.";

@@ -11,7 +11,7 @@ use super::refusals::UPSTREAM_CODES;
 use super::series::{CLASSES, Count, RouteCounts};
 use super::text::{Format, Text};
 use super::{Metrics, OTHER};
-use crate::status::{EndpointStatus, UpstreamStatus};
+use crate::status::{BreakerState, EndpointStatus, UpstreamStatus};
 
 /// Endpoint addresses shown; names can have any number of them.
 const ADDRESSES_MAX: usize = 10_000;
@@ -40,6 +40,7 @@ impl Metrics {
         let mut text = Text::new(format);
         self.requests(&mut text);
         self.upstreams(&mut text);
+        breakers(&mut text, gauges.upstreams);
         endpoints(&mut text, gauges.upstreams);
         self.listeners(&mut text);
         snapshot(&mut text, gauges.snapshot);
@@ -154,6 +155,23 @@ impl Metrics {
 
 fn one(text: &mut Text, family: &'static Family, value: impl Display) {
     text.family(family).add(&[], value);
+}
+
+fn breakers(text: &mut Text, upstreams: &[UpstreamStatus]) {
+    let mut samples = text.family(&family::BREAKER);
+    for upstream in upstreams {
+        for state in BreakerState::ALL {
+            samples.add(&[&upstream.name, state.word()], u64::from(state == upstream.breaker));
+        }
+    }
+    let mut samples = text.family(&family::BREAKER_OPENED);
+    for upstream in upstreams {
+        samples.add(&[&upstream.name], upstream.breaker_opened);
+    }
+    let mut samples = text.family(&family::PANIC);
+    for upstream in upstreams {
+        samples.add(&[&upstream.name], u64::from(upstream.panic));
+    }
 }
 
 fn endpoints(text: &mut Text, upstreams: &[UpstreamStatus]) {
