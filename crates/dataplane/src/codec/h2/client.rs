@@ -18,20 +18,26 @@ use tokio::task::{AbortHandle, spawn_local};
 use super::incoming::Incoming;
 use super::pipe::Pipe;
 use super::pump::{Pump, PumpFault};
+use super::conduct::{Conduct, Verdict};
+use super::guard::Guard;
 use super::{fields, head};
 use crate::accept::io::Io;
 use crate::codec::{Interim, Outgoing, Permit, SendError, Sent, Upgraded};
 use crate::deadline::Timers;
 use crate::tunnel::websocket;
 
-/// Bytes of a response the endpoint may send ahead of its reader.
-const STREAM_WINDOW: u32 = 128 << 10;
+/// Bytes of a response the endpoint may send ahead of its reader. That much waits here for each
+/// stream of a client that takes nothing.
+const STREAM_WINDOW: u32 = 32 << 10;
 
 /// Bytes of one stream that wait in the h2 crate to be written.
 const SEND_BUFFER: usize = 64 << 10;
 
 /// Bytes of a response's head, by the measure of RFC 9113 §6.5.2.
 const HEAD_MAX: u32 = 64 << 10;
+
+/// Interim responses (1xx) taken of one request.
+const INTERIM_MAX: usize = 10;
 
 /// What a connection to an endpoint is held to.
 #[derive(Clone)]
@@ -105,13 +111,14 @@ impl Connection {
         // Room for every stream's window: a response nobody reads must not hold up the others.
         let streams = u32::try_from(settings.streams).unwrap_or(u32::MAX);
         let window = streams.saturating_mul(STREAM_WINDOW).clamp(STREAM_WINDOW, (1 << 31) - 1);
+        let conduct = Conduct::of_endpoint(&settings.timers);
         let (sender, mut connection) = Builder::new()
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(window)
             .max_header_list_size(HEAD_MAX)
             .max_send_buffer_size(SEND_BUFFER)
-            .handshake(io)
+            .handshake(Guard::of_endpoint(io, conduct.clone()))
             .await
             .map_err(io::Error::other)?;
         let now = settings.timers.now();
@@ -126,7 +133,14 @@ impl Connection {
         let driven = state.clone();
         spawn_local(async move {
             let _permit = permit;
-            if let Err(error) = connection.await {
+            let ended = poll_fn(|cx| {
+                conduct.next_turn();
+                if conduct.verdict() == Verdict::Abusive {
+                    return Poll::Ready(Err(Reason::ENHANCE_YOUR_CALM.into()));
+                }
+                Pin::new(&mut connection).poll(cx)
+            });
+            if let Err(error) = ended.await {
                 tracing::debug!(%error, "an HTTP/2 connection to an endpoint broke");
             }
             driven.open.set(false);
@@ -192,7 +206,9 @@ impl Connection {
         let (mut coming, mut stream) =
             sending.map_err(|error| SendError { sent: false, ..head::fault(&error) })?;
         if out.upgrade.is_some() {
-            let coming = poll_fn(|cx| poll_head(cx, &mut coming, &mut None, interim)).await?;
+            let mut early = 0;
+            let coming =
+                poll_fn(|cx| poll_head(cx, &mut coming, &mut None, &mut early, interim)).await?;
             if coming.status().is_success() {
                 let receive = head::response(coming, false, response)?.0;
                 response.status = websocket::SWITCHING;
@@ -205,7 +221,9 @@ impl Connection {
         }
         let Settings { timers, idle, .. } = &self.0.settings;
         let mut pump = (!ends).then(|| Pump::new(body, stream, timers, *idle));
-        let coming = poll_fn(|cx| poll_head(cx, &mut coming, &mut pump, interim)).await?;
+        let mut early = 0;
+        let coming =
+            poll_fn(|cx| poll_head(cx, &mut coming, &mut pump, &mut early, interim)).await?;
         self.take(coming, out.method == Method::Head, pump, place, response)
     }
 
@@ -241,11 +259,12 @@ impl Connection {
 }
 
 /// Waits for a response's head, and sends the request's body and takes interim responses while
-/// doing so.
+/// doing so. `early`: how many of those there were.
 fn poll_head(
     cx: &mut Context<'_>,
     coming: &mut ResponseFuture,
     pump: &mut Option<Pump>,
+    early: &mut usize,
     interim: &Interim,
 ) -> Poll<Result<http::Response<RecvStream>, SendError>> {
     if let Some(sending) = pump
@@ -262,12 +281,16 @@ fn poll_head(
         }
         *pump = None;
     }
-    while let Poll::Ready(Some(Ok(early))) = coming.poll_informational(cx) {
+    while let Poll::Ready(Some(Ok(head))) = coming.poll_informational(cx) {
+        *early += 1;
+        if *early > INTERIM_MAX {
+            return Poll::Ready(Err(head::malformed("too many interim responses")));
+        }
         // HTTP/2 has no 101 (RFC 9113 §8.6): over HTTP/1.1 it would say that a tunnel starts.
-        let status = Status::new(early.status().as_u16());
+        let status = Status::new(head.status().as_u16());
         if let Some(status) = status.filter(|status| *status != websocket::SWITCHING) {
             let mut headers = Headers::new();
-            fields::read(early.headers(), &mut headers);
+            fields::read(head.headers(), &mut headers);
             interim.push(status, headers);
         }
     }

@@ -1,1 +1,13 @@
 //! Section B: HTTP/2.
+#![allow(non_snake_case, reason = "tests carry the numbers of their cases")]
+
+mod bodies;
+mod conformance;
+mod floods;
+mod headers;
+mod heads;
+mod house;
+mod resets;
+mod streams;
+mod upstreams;
+mod windows;
