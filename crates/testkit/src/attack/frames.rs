@@ -1,6 +1,7 @@
 //! HTTP/2 frames as bytes, right and wrong: what a client or an endpoint with bad intentions sends
 //! (RFC 9113, RFC 7541). Nothing is checked here; what is wrong is wrong on purpose.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
@@ -345,6 +346,8 @@ pub struct Peer<S> {
     /// What carries the bytes.
     pub stream: S,
     read: Vec<u8>,
+    /// Frames of streams that were not waited for yet.
+    kept: VecDeque<Frame>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
@@ -378,7 +381,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     /// Who has said nothing yet.
     pub fn raw(stream: S) -> Self {
-        Self { stream, read: Vec::new() }
+        Self { stream, read: Vec::new(), kept: VecDeque::new() }
     }
 
     /// Sends a frame; nothing happens if the connection has ended.
@@ -393,6 +396,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     /// The next frame; none at the end. Settings are answered.
     pub async fn next(&mut self) -> Option<Frame> {
+        match self.kept.pop_front() {
+            Some(frame) => Some(frame),
+            None => self.read_frame().await,
+        }
+    }
+
+    async fn read_frame(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = Frame::take(&mut self.read) {
                 if frame.kind == kind::SETTINGS && !frame.has(flag::ACK) {
@@ -417,14 +427,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         }
     }
 
-    /// The next frame of a stream that ends something: its head, its reset, or the connection's
-    /// end.
+    /// The next frame of a stream, or the connection's end. Frames of other streams are kept.
     pub async fn next_on(&mut self, stream: u32) -> Option<Frame> {
+        let wanted = |frame: &Frame| frame.kind == kind::GOAWAY || frame.stream == stream;
+        if let Some(at) = self.kept.iter().position(wanted) {
+            return self.kept.remove(at);
+        }
         loop {
-            let frame = self.next().await?;
-            if frame.kind == kind::GOAWAY || frame.stream == stream {
+            let frame = self.read_frame().await?;
+            if wanted(&frame) {
                 return Some(frame);
             }
+            self.kept.push_back(frame);
         }
     }
 

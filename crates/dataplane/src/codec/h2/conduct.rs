@@ -46,7 +46,6 @@ const DATA: u8 = 0;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const ACK: u8 = 1;
-const END_STREAM: u8 = 1;
 
 /// What is thought of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,8 +72,6 @@ pub(super) struct Conduct {
     credit: Cell<u32>,
     /// Bytes of heads taken in this turn.
     heads: Cell<u32>,
-    /// The stream whose response's head was sent last, if it was the whole response.
-    answered: Cell<u32>,
     /// The error code of the last GOAWAY that was sent.
     goaway: Cell<u32>,
     resets: [Cell<u32>; http2::RESETS.len()],
@@ -109,7 +106,6 @@ impl Conduct {
             score: Cell::new(0),
             credit: Cell::new(0),
             heads: Cell::new(0),
-            answered: Cell::new(0),
             goaway: Cell::new(0),
             resets: Default::default(),
             has_resets: Cell::new(false),
@@ -174,23 +170,13 @@ impl Conduct {
     /// The head of a frame goes to the peer.
     pub fn sent(&self, head: Head) {
         match head.kind {
-            DATA => self.earn(),
-            HEADERS => {
-                self.earn();
-                let whole = head.flags & END_STREAM != 0;
-                self.answered.set(if whole { head.stream } else { 0 });
-            }
+            DATA | HEADERS => self.earn(),
             _ => {}
         }
     }
 
-    /// A stream is reset by us, for this reason.
-    pub fn reset(&self, stream: u32, code: u32) {
-        let kind = match Reset::of(code) {
-            // What the h2 crate does after its own 431.
-            Reset::ProtocolError if self.answered.get() == stream => Reset::HeadersTooLarge,
-            kind => kind,
-        };
+    /// A stream is cut short by us, for this reason.
+    pub fn reset(&self, kind: Reset) {
         self.count(kind);
         match kind {
             Reset::Refused => self.charge(self.reset_weight / REFUSED_SHARE),

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::conduct::Conduct;
+use crate::observe::metrics::http2::Reset;
 
 /// Bytes of a frame's head (RFC 9113 §4.1).
 const HEAD: usize = 9;
@@ -15,8 +16,13 @@ const HEAD: usize = 9;
 /// Bytes a client says before its first frame.
 const PREFACE: u32 = 24;
 
+/// Bytes of a payload that are looked at, at most.
+const PEEK: usize = 8;
+
+const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const GOAWAY: u8 = 7;
+const END_STREAM: u8 = 1;
 
 /// A frame's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,32 +33,41 @@ pub(super) struct Head {
     pub stream: u32,
 }
 
+impl Head {
+    /// Bytes of the payload that say something to who sees no more of it: why a stream or the
+    /// connection ends, and the whole of a head that is next to nothing.
+    const fn telling(self) -> usize {
+        match self.kind {
+            RST_STREAM if self.length >= 4 => 4,
+            GOAWAY if self.length >= 8 => 8,
+            HEADERS if self.flags & END_STREAM != 0 && self.length <= PEEK as u32 => {
+                self.length as usize
+            }
+            _ => 0,
+        }
+    }
+}
+
 /// Finds frames in a stream of bytes, however that is cut.
 #[derive(Default)]
 struct Scan {
-    /// The start of a frame: its head, and of the frames whose reason is looked at the payload.
-    start: [u8; HEAD + 8],
+    /// The start of a frame: its head and what is looked at of its payload.
+    start: [u8; HEAD + PEEK],
     have: usize,
     /// Bytes until the next frame.
     skip: u32,
-    /// Whether reasons are looked at.
-    reasons: bool,
-}
-
-/// What a scan found.
-enum Found {
-    Frame(Head),
-    /// The reason of a `RST_STREAM` or `GOAWAY`.
-    Reason(Head, u32),
+    /// Whether payloads are looked at.
+    peeks: bool,
 }
 
 impl Scan {
-    fn over(&mut self, mut bytes: &[u8], mut found: impl FnMut(Found)) {
+    /// Tells of each frame its head, then what of its payload is looked at.
+    fn over(&mut self, mut bytes: &[u8], mut found: impl FnMut(Head, Option<&[u8]>)) {
         while !bytes.is_empty() {
             let skipped = bytes.len().min(self.skip as usize);
             self.skip -= skipped as u32;
             bytes = bytes.get(skipped..).unwrap_or_default();
-            let wants = self.wants();
+            let wants = HEAD + if self.have < HEAD { 0 } else { self.head().telling() };
             let taken = bytes.len().min(wants - self.have);
             let (part, rest) = bytes.split_at(taken);
             if let Some(room) = self.start.get_mut(self.have..self.have + taken) {
@@ -60,38 +75,25 @@ impl Scan {
             }
             self.have += taken;
             bytes = rest;
-            if self.have < wants {
-                return;
+            if self.have == wants {
+                self.take(&mut found);
             }
-            self.take(wants, &mut found);
         }
     }
 
-    /// Bytes to be collected before something can be said.
-    fn wants(&self) -> usize {
-        if self.have < HEAD {
-            return HEAD;
-        }
-        match self.head().kind {
-            GOAWAY => HEAD + 8,
-            _ => HEAD + 4,
-        }
-    }
-
-    fn take(&mut self, had: usize, found: &mut impl FnMut(Found)) {
+    fn take(&mut self, found: &mut impl FnMut(Head, Option<&[u8]>)) {
         let head = self.head();
-        let payload = had - HEAD;
-        if payload == 0 {
-            found(Found::Frame(head));
-            let least = if head.kind == GOAWAY { 8 } else { 4 };
-            if self.reasons && matches!(head.kind, RST_STREAM | GOAWAY) && head.length >= least {
-                return;
+        match self.start.get(HEAD..self.have) {
+            Some(payload) if !payload.is_empty() => found(head, Some(payload)),
+            _ => {
+                found(head, None);
+                if self.peeks && head.telling() > 0 {
+                    return;
+                }
             }
-        } else if let Some(code) = self.start.get(had - 4..had) {
-            found(Found::Reason(head, number(code)));
         }
+        self.skip = head.length - (self.have - HEAD) as u32;
         self.have = 0;
-        self.skip = head.length - payload as u32;
     }
 
     fn head(&self) -> Head {
@@ -105,8 +107,21 @@ impl Scan {
     }
 }
 
+/// The number that these bytes are the last of.
 fn number(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
+/// Whether a block of fields is what the h2 crate answers a head with that is too large to be
+/// read: status 431 and nothing else. Ours say more; the date at least.
+fn is_bare_431(block: &[u8]) -> bool {
+    // Updates of the table's size come before the first field.
+    let start = block.iter().position(|byte| byte >> 5 != 1).unwrap_or(block.len());
+    match block.get(start..).unwrap_or_default() {
+        [number] => number & 0x80 != 0,
+        [_, 0x83, 0x69, 0x90, 0xff] => true,
+        _ => false,
+    }
 }
 
 /// A peer's byte stream that tells its [`Conduct`] what passes, and stops reading when that has
@@ -122,7 +137,7 @@ impl<T> Guard<T> {
     /// Guards against a client, who is about to say the preface.
     pub fn of_client(io: T, conduct: Rc<Conduct>) -> Self {
         let received = Scan { skip: PREFACE, ..Scan::default() };
-        let sent = Scan { reasons: true, ..Scan::default() };
+        let sent = Scan { peeks: true, ..Scan::default() };
         Self { io, received, sent, conduct }
     }
 
@@ -134,10 +149,12 @@ impl<T> Guard<T> {
 
     fn note(&mut self, bytes: &[u8]) {
         let conduct = &self.conduct;
-        self.sent.over(bytes, |found| match found {
-            Found::Frame(head) => conduct.sent(head),
-            Found::Reason(head, code) if head.kind == GOAWAY => conduct.said_goaway(code),
-            Found::Reason(head, code) => conduct.reset(head.stream, code),
+        self.sent.over(bytes, |head, payload| match (head.kind, payload) {
+            (_, None) => conduct.sent(head),
+            (RST_STREAM, Some(code)) => conduct.reset(Reset::of(number(code))),
+            (GOAWAY, Some(payload)) => conduct.said_goaway(number(payload)),
+            (_, Some(block)) if is_bare_431(block) => conduct.reset(Reset::HeadersTooLarge),
+            _ => {}
         });
     }
 }
@@ -158,11 +175,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guard<T> {
         let read = Pin::new(&mut guard.io).poll_read(cx, buf);
         let new = buf.filled().get(before..).unwrap_or_default();
         let conduct = &guard.conduct;
-        guard.received.over(new, |found| {
-            if let Found::Frame(head) = found {
-                conduct.received(head);
-            }
-        });
+        guard.received.over(new, |head, _| conduct.received(head));
         read
     }
 }
@@ -234,15 +247,25 @@ mod tests {
         ]
         .concat();
         for size in 1..=all.len() {
-            let mut scan = Scan { reasons: true, ..Scan::default() };
+            let mut scan = Scan { peeks: true, ..Scan::default() };
             let mut told = String::new();
             for part in all.chunks(size) {
-                scan.over(part, |found| match found {
-                    Found::Frame(head) => told += &format!("{}:{} ", head.kind, head.stream),
-                    Found::Reason(_, code) => told += &format!("={code} "),
+                scan.over(part, |head, payload| match payload {
+                    None => told += &format!("{}:{} ", head.kind, head.stream),
+                    Some(payload) => told += &format!("={} ", number(payload)),
                 });
             }
             assert_eq!(told, "0:1 3:3 =8 6:0 3:5 7:0 =11 4:0 ", "cut at {size}");
+        }
+    }
+
+    #[test]
+    fn the_answer_of_the_h2_crate_is_known_by_its_bytes() {
+        for block in [&[0x48, 0x83, 0x69, 0x90, 0xff][..], &[0x20, 0x08, 0x83, 0x69, 0x90, 0xff], &[0xbe]] {
+            assert!(is_bare_431(block), "{block:x?}");
+        }
+        for block in [&[0x88, 0xbe][..], &[], &[0x48, 0x83, 0x69, 0x90, 0xfe]] {
+            assert!(!is_bare_431(block), "{block:x?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use testkit::attack::frames::{Frame, code, kind};
 
-use super::house::{Does, House, Said, goodbye, said, up};
+use super::house::{Does, House, Said, said, up};
 
 /// `Content-Length` and the bytes that come must agree: else the stream is reset, the request at
 /// the origin is broken off, and its connection is not used again.
@@ -22,10 +22,12 @@ async fn fa_B23_a_lengths_that_are_not_true() {
         let head = up("POST").field("content-length", length);
         client.send(&Frame::head(1, false, &head)).await;
         house.settle().await;
+        let mut body = Vec::new();
         for (number, piece) in pieces.iter().enumerate() {
-            client.send(&Frame::data(1, number + 1 == pieces.len(), piece)).await;
-            house.settle().await;
+            body.extend(Frame::data(1, number + 1 == pieces.len(), piece).bytes());
         }
+        client.send_bytes(&body).await;
+        house.settle().await;
         assert_eq!(said(&mut client, 1).await, Said::Reset(code::PROTOCOL_ERROR), "{name}");
         assert_eq!(house.origin.running.get(), 0, "{name}: the origin's request is broken off");
         let before = house.origin.connections.get();
@@ -109,6 +111,5 @@ async fn fa_B25_b_frames_behind_the_reset_of_an_upload() {
     house.settle().await;
     assert_eq!(house.origin.running.get(), 0);
     assert!(!house.origin.requests.borrow()[0].contains("first"), "it never was a whole body");
-    let _ = goodbye(&mut client).await;
     house.serves_others().await;
 }

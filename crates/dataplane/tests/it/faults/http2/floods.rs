@@ -46,7 +46,8 @@ async fn fa_B11_a_floods_of_frames_that_carry_nothing() {
         }
         assert!(sent <= 2_000, "{name}: {sent}");
         let answers = client.rest().await;
-        assert!(answers.len() <= 1_100, "{name}: {}", answers.len());
+        // What was read already when it was enough is still answered: 8 KiB.
+        assert!(answers.len() <= 1_600, "{name}: {}", answers.len());
         let last = answers.iter().rfind(|frame| frame.kind == kind::GOAWAY);
         let last = last.unwrap_or_else(|| panic!("{name}: it is not told"));
         assert_eq!(last.error(), code::ENHANCE_YOUR_CALM, "{name}");
