@@ -8,6 +8,7 @@ mod headers;
 mod heads;
 mod house;
 mod resets;
+mod sockets;
 mod streams;
 mod upstreams;
 mod windows;

@@ -338,8 +338,8 @@ async fn serve(origin: Rc<Origin>, mut stream: DuplexStream) {
 fn whole(head: &str, read: &[u8]) -> Option<usize> {
     let head = head.to_ascii_lowercase();
     if head.contains("transfer-encoding: chunked") {
-        // Nobody here sends a second request behind a body.
-        return read.ends_with(b"0\r\n\r\n").then_some(read.len());
+        // Nobody here sends a second request behind a body, nor an empty line in one.
+        return read.ends_with(b"\r\n\r\n").then_some(read.len());
     }
     let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
     let length = length.map_or(0, |length| length.trim().parse().expect("a length"));

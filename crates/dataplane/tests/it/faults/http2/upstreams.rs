@@ -49,7 +49,6 @@ async fn fa_B26_a_what_spoils_one_answer() {
     let with = |name: &str, value: &str| head(&ok().field(name, value));
     let cases = [
         ("no status", head(&Block::new().field("a", "b"))),
-        ("a request's pseudo field", head(&ok().field(":path", "/"))),
         ("a field of the connection", with("transfer-encoding", "chunked")),
         ("two lengths", head(&ok().field("content-length", "1").field("content-length", "2"))),
         ("a length and no body", with("content-length", "5")),
@@ -74,6 +73,7 @@ async fn fa_B26_a_what_spoils_one_answer() {
     for (name, rest) in [
         ("trailers that do not end", Frame::head(1, false, &Block::new().field("a", "b")).bytes()),
         ("a second head", Frame::head(1, true, &ok()).bytes()),
+        ("more data than it may", Frame::data(1, false, &[0; 16_384]).bytes().repeat(4)),
         ("a reset", Frame::reset(1, code::CANCEL).bytes()),
     ] {
         let house = House::new(Does::Answer);
@@ -99,10 +99,6 @@ async fn fa_B26_b_what_spoils_a_connection() {
         ("a status that is none", Frame::head(3, true, &Block::response(2)).bytes()),
         ("an answer to nobody", Frame::head(99, true, &Block::response(200)).bytes()),
         ("a window too large", Frame::window_update(0, 0x7fff_ffff).bytes()),
-        ("more data than there is room for", {
-            let open = Frame::head(3, false, &Block::response(200)).bytes();
-            [open, Frame::data(3, false, &[0; 16_384]).bytes().repeat(400)].concat()
-        }),
         ("a block that is none", Frame::new(kind::HEADERS, 5, 3, [0x80]).bytes()),
         ("a head of 400 KiB", {
             let bomb = Block::response(200).remembered("a", [b'x'; 4000]).repeated(62, 100);
@@ -124,6 +120,7 @@ async fn fa_B26_b_what_spoils_a_connection() {
             while endpoint.next().await.is_some() {}
         });
         house.endpoint_answers();
+        house.pass(Duration::from_secs(1)).await;
         let told = tokio::time::timeout(Duration::from_secs(30), client.response(1)).await;
         if told != Ok((200, b"again".to_vec())) {
             wrong.push(format!("{name}: {told:?}"));
@@ -145,14 +142,16 @@ async fn fa_B27_goaway_with_requests_at_work() {
         let (mut client, mut endpoint) = at_work(&house, method, 10).await;
         endpoint.send(&Frame::goaway(nth(2), code::NO_ERROR)).await;
         let again = house.endpoint_answers();
-        house.settle().await;
+        house.pass(Duration::from_secs(1)).await;
         for request in 0..3 {
             answer(&mut endpoint, nth(request)).await;
         }
         let mut answered = 0;
         while answered < 10 {
             let frame = client.next().await.expect("answers");
-            assert!(!matches!(frame.kind, kind::RST_STREAM | kind::GOAWAY), "{frame:?}");
+            // A client that is answered before it has sent all is told that the rest is not wanted.
+            let broken = frame.kind == kind::RST_STREAM && frame.error() != code::NO_ERROR;
+            assert!(!broken && frame.kind != kind::GOAWAY, "{method}: {frame:?}");
             if frame.kind == kind::HEADERS {
                 assert_eq!(frame.status(), Some(200), "{method}");
             }
