@@ -83,30 +83,46 @@ pub(crate) trait Service: 'static {
 
 /// Serves a connection until it ends. `read`: what was read of it already.
 pub(crate) async fn run<S: Service>(service: Rc<S>, io: Io, read: Bytes) {
-    let limits = service.limits();
-    let conduct = Conduct::new(service.timers(), &limits);
-    let mut deadline = Deadline::after(service.timers(), limits.header_timeout);
-    let io = Guard::of_client(Rewind::new(io, read), conduct.clone());
-    let end = match deadline.within(builder(&limits).handshake(io)).await {
-        Ok(Ok(h2)) => {
-            let service = service.clone();
-            let (tally, pieces) = (Rc::default(), Pieces::default());
-            let stage = Stage::Open;
-            let mut server =
-                Server { h2, service, conduct: conduct.clone(), tally, pieces, deadline, stage };
-            poll_fn(|cx| server.poll(cx)).await
-        }
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "no HTTP/2 handshake");
-            End::NoPreface
-        }
-        Err(_) => {
-            tracing::debug!("no HTTP/2 handshake in time");
-            End::NoPreface
-        }
+    let conduct = Conduct::new(service.timers(), &service.limits());
+    let opened = Box::pin(open(&service, &conduct, io, read)).await;
+    let end = match opened {
+        Some(mut server) => poll_fn(|cx| server.poll(cx)).await,
+        None => End::NoPreface,
     };
     conduct.take_resets(|kind, streams| service.reset(kind, streams));
     service.ended(End::of(conduct.goaway()).unwrap_or(end));
+}
+
+/// Exchanges prefaces. Boxed where it is called: what it takes is gone before the connection idles.
+async fn open<S: Service>(
+    service: &Rc<S>,
+    conduct: &Rc<Conduct>,
+    io: Io,
+    read: Bytes,
+) -> Option<Box<Server<S>>> {
+    let limits = service.limits();
+    let mut deadline = Deadline::after(service.timers(), limits.header_timeout);
+    let io = Guard::of_client(Rewind::new(io, read), conduct.clone());
+    let h2 = match deadline.within(builder(&limits).handshake(io)).await {
+        Ok(Ok(h2)) => h2,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "no HTTP/2 handshake");
+            return None;
+        }
+        Err(_) => {
+            tracing::debug!("no HTTP/2 handshake in time");
+            return None;
+        }
+    };
+    Some(Box::new(Server {
+        h2,
+        service: service.clone(),
+        conduct: conduct.clone(),
+        tally: Rc::default(),
+        pieces: Pieces::default(),
+        deadline,
+        stage: Stage::Open,
+    }))
 }
 
 fn builder(limits: &Limits) -> Builder {

@@ -127,8 +127,7 @@ async fn fa_B05_d_what_one_hostile_connection_pins() {
     let port = origin().await;
     for (kind_of, name) in ["takes half", "reads nothing", "many fields"].iter().enumerate() {
         let gateway = Gateway::start(&format!(
-            "version: 1
-upstreams:
+            "upstreams:
   - name: up
     endpoints: [ 'http://127.0.0.1:{port}' ]
     breaker: {{ connections: 5000, running: 5000, pending: 5000 }}

@@ -58,7 +58,7 @@ async fn fa_B11_a_floods_of_frames_that_carry_nothing() {
 /// A client whose socket takes nothing more: what waits for it is a few kibibytes, and it is cut
 /// off though it never reads why.
 ///
-/// Seen to fail: without `LINGER` for a connection that was cut, it stays.
+/// Seen to fail: with a `poll_idle` that is never ready, it stays.
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn fa_B11_b_a_flood_from_who_takes_nothing() {
     let house = House::new(Does::Answer);
@@ -156,7 +156,7 @@ async fn send_byte_by_byte(house: &House, client: &mut Client, bytes: usize) -> 
 
 /// A body byte by byte: as long as the origin takes it, it arrives as it was sent.
 ///
-/// Seen to fail: with `data_frame_budget(256)` the client is cut off though nothing waits.
+/// Seen to fail: with `GATHER_BELOW` at 0, each byte is a chunk of its own.
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn fa_B10_a_a_body_byte_by_byte() {
     let house = House::new(Does::Answer);

@@ -40,7 +40,7 @@ async fn answer(endpoint: &mut Client, stream: u32) {
 /// head, a broken stream after it; the other request on the connection does not notice.
 ///
 /// Seen to fail: the checks are the h2 crate's but for the number of interim responses; without
-/// `INTERIM_MAX` their flood goes on.
+/// `INTERIM_MAX` that case is named.
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn fa_B26_a_what_spoils_one_answer() {
     let ok = || Block::response(200);
@@ -161,9 +161,9 @@ async fn fa_B27_goaway_with_requests_at_work() {
     }
 }
 
-/// An endpoint that goes without a word about ten requests: those that may be repeated are, once.
+/// An endpoint that goes without a word: requests that it may have begun are not repeated.
 ///
-/// Seen to fail: with `retry` off none is.
+/// Seen to fail: with `Refused` told by `head::fault` for whatever breaks, they are, without end.
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn fa_B27_b_an_endpoint_that_just_goes() {
     let house = House::new(Does::Answer);

@@ -47,10 +47,10 @@ async fn fa_B07_a_closed_windows() {
     assert_eq!(client.response(nth(100)).await.0, 200);
 }
 
-/// Windows that close halfway, when answers come in large pieces: all of them together pin no more
-/// than the connection may.
+/// Windows that close halfway: what was read of the origin and waits for them is bounded. Large
+/// pieces are counted in the test of the process.
 ///
-/// Seen to fail: without `counted` in `Asker::send`, 6.4 MiB wait.
+/// Seen to fail: with a `Pump::poll_room` that does not look at windows, all of it waits.
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn fa_B07_b_windows_that_close_halfway() {
     let house = House::new(Does::Send(MIB));
