@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use testkit::attack::frames::{Block, Frame, Peer, kind, setting};
+use testkit::attack::frames::{Block, Frame, Peer, setting};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 use crate::harness::{Gateway, PATIENCE, curl};
 
@@ -53,7 +54,7 @@ async fn resident(gateway: &Gateway) -> u64 {
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let after = now();
-        if after.abs_diff(before) < MIB / 4 || since.elapsed() > PATIENCE {
+        if after.abs_diff(before) < MIB / 8 || since.elapsed() > PATIENCE {
             return after;
         }
         before = after;
@@ -67,32 +68,36 @@ async fn connect(gateway: &Gateway, settings: &[(u16, u32)]) -> Client {
     Peer::client_with(stream, settings).await
 }
 
-/// Long answers on a hundred streams, taken halfway and then no more.
-async fn takes_half(gateway: &Gateway) -> Client {
-    let mut client = connect(gateway, &[(setting::INITIAL_WINDOW_SIZE, 100_000)]).await;
+/// Asks for long answers on a hundred streams whose windows are this large.
+async fn asks_for_much(gateway: &Gateway, window: u32) -> Client {
+    let mut client = connect(gateway, &[(setting::INITIAL_WINDOW_SIZE, window)]).await;
     client.send(&Frame::window_update(0, 0x7000_0000)).await;
     for request in 0..100 {
         client.send(&Frame::head(request * 2 + 1, true, &Block::request("GET", "/", "a"))).await;
-    }
-    let mut received = 0;
-    while received < 6_000_000 {
-        received += client.next_of(&[kind::DATA]).await.expect("data comes").payload.len();
     }
     client
 }
 
-/// Long answers on a hundred streams with windows wide open, and not a byte is read.
-async fn reads_nothing(gateway: &Gateway) -> Client {
-    let mut client = connect(gateway, &[(setting::INITIAL_WINDOW_SIZE, 0x7fff_ffff)]).await;
-    client.send(&Frame::window_update(0, 0x7000_0000)).await;
-    for request in 0..100 {
-        client.send(&Frame::head(request * 2 + 1, true, &Block::request("GET", "/", "a"))).await;
-    }
-    client
+/// Takes what comes, and never lets more come.
+async fn takes_half(gateway: &Gateway) -> JoinHandle<()> {
+    let mut client = asks_for_much(gateway, 100_000).await;
+    tokio::spawn(async move {
+        let mut sink = vec![0; 64 << 10];
+        while client.stream.read(&mut sink).await.is_ok_and(|count| count > 0) {}
+    })
+}
+
+/// Reads not a byte of what it lets come.
+async fn reads_nothing(gateway: &Gateway) -> JoinHandle<()> {
+    let client = asks_for_much(gateway, 0x7fff_ffff).await;
+    tokio::spawn(async move {
+        let _client = client;
+        std::future::pending().await
+    })
 }
 
 /// Heads of very many fields at a byte each, whose refusals nobody takes.
-async fn many_fields(gateway: &Gateway) -> Client {
+async fn many_fields(gateway: &Gateway) -> JoinHandle<()> {
     let mut client = connect(gateway, &[(setting::INITIAL_WINDOW_SIZE, 0)]).await;
     let bomb = Block::request("GET", "/", "a").remembered("a", "").repeated(62, 900);
     let again = Block::request("GET", "/", "a").repeated(62, 900);
@@ -100,7 +105,10 @@ async fn many_fields(gateway: &Gateway) -> Client {
         let block = if request == 0 { &bomb } else { &again };
         client.send(&Frame::head(request * 2 + 1, true, block)).await;
     }
-    client
+    tokio::spawn(async move {
+        let _client = client;
+        std::future::pending().await
+    })
 }
 
 async fn pinned(gateway: &Gateway, kind_of: usize) -> u64 {
@@ -114,7 +122,7 @@ async fn pinned(gateway: &Gateway, kind_of: usize) -> u64 {
         });
     }
     let grown = resident(gateway).await.saturating_sub(before);
-    drop(all);
+    all.iter().for_each(JoinHandle::abort);
     grown / HOSTILE
 }
 
