@@ -265,7 +265,7 @@ impl Block {
 
     /// The status of a response.
     pub fn response(status: u16) -> Self {
-        Self::new().field(":status", &status.to_string())
+        Self::new().field(":status", status.to_string())
     }
 
     /// A literal that no table remembers.

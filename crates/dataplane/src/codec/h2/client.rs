@@ -15,11 +15,11 @@ use h2::{Ping, PingPong, Reason, RecvStream};
 use policy::message::{Body, Headers, Method, Response, Status};
 use tokio::task::{AbortHandle, spawn_local};
 
+use super::conduct::{Conduct, Verdict};
+use super::guard::Guard;
 use super::incoming::Incoming;
 use super::pipe::Pipe;
 use super::pump::{Pump, PumpFault};
-use super::conduct::{Conduct, Verdict};
-use super::guard::Guard;
 use super::{fields, head};
 use crate::accept::io::Io;
 use crate::codec::{Interim, Outgoing, Permit, SendError, Sent, Upgraded};

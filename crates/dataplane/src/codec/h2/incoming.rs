@@ -144,8 +144,8 @@ impl<K> Incoming<K> {
         Poll::Ready(Some(Ok(Frame::Data(bytes))))
     }
 
-    /// Adds to a small piece what has come behind it: pieces of a byte each would cost their framing
-    /// on every way they take from here.
+    /// Adds to a small piece what has come behind it: pieces of a byte each would cost their
+    /// framing on every way they take from here.
     fn gather(&mut self, first: Bytes, cx: &mut Context<'_>) -> Bytes {
         if first.len() >= GATHER_BELOW || self.stream.is_end_stream() {
             return first;

@@ -40,7 +40,8 @@ pub(super) fn size(head: &Parts) -> usize {
         + target
 }
 
-/// Reads a head of so many bytes into `request`, canonical. Gives the body's length, where it was announced.
+/// Reads a head of so many bytes into `request`, canonical. Gives the body's length, where it was
+/// announced.
 pub(super) fn read(
     head: &Parts,
     bytes: usize,

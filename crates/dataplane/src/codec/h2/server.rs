@@ -284,8 +284,7 @@ impl<S: Service> Server<S> {
         let read = request::read(&head, bytes, &limits, secure, &mut x.request);
         drop(head);
         let timers = self.service.timers();
-        let mut asker =
-            Asker::new(respond, timers, self.pieces.clone(), limits.body_idle_timeout);
+        let mut asker = Asker::new(respond, timers, self.pieces.clone(), limits.body_idle_timeout);
         let refused = match read {
             Ok(length) => {
                 take_body(stream, length, &limits, &self.service, &mut x, &mut asker);

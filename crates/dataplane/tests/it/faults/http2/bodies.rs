@@ -33,7 +33,11 @@ async fn fa_B23_a_lengths_that_are_not_true() {
         let before = house.origin.connections.get();
         client.send(&Frame::head(3, true, &up("GET"))).await;
         assert_eq!(said(&mut client, 3).await, Said::Status(200), "{name}");
-        assert_eq!(house.origin.connections.get(), before + 1, "{name}: on a connection of its own");
+        assert_eq!(
+            house.origin.connections.get(),
+            before + 1,
+            "{name}: on a connection of its own"
+        );
         let requests = house.origin.requests.borrow();
         assert!(requests.last().is_some_and(|last| last.starts_with("GET / ")), "{name}");
     }
@@ -49,7 +53,9 @@ async fn fa_B23_b_lengths_that_can_not_be() {
     let with = |lengths: &[&str]| {
         lengths.iter().fold(up("POST"), |block, length| block.field("content-length", length))
     };
-    for lengths in [&["5"][..], &["5", "6"], &["-1"], &["+5"], &["0x5"], &["5, 5"], &["99999999999999999999"]] {
+    for lengths in
+        [&["5"][..], &["5", "6"], &["-1"], &["+5"], &["0x5"], &["5, 5"], &["99999999999999999999"]]
+    {
         let mut client = house.client().await;
         client.send(&Frame::head(1, true, &with(lengths))).await;
         let said = said(&mut client, 1).await;

@@ -57,7 +57,11 @@ fn frames_and_streams() -> Vec<Case> {
         ("4.3 a block that is none", vec![frame(kind::HEADERS, 5, 1, &[0x80])], End(TABLE)),
         ("4.3 a priority within", vec![opening(0), Frame::priority(3, 0)], End(PROTOCOL)),
         ("4.3 another head within", vec![opening(0), get(3)], End(PROTOCOL)),
-        ("4.3 unknown frames within", vec![opening(0), frame(kind::UNKNOWN, 0, 0, b"")], End(PROTOCOL)),
+        (
+            "4.3 unknown frames within",
+            vec![opening(0), frame(kind::UNKNOWN, 0, 0, b"")],
+            End(PROTOCOL),
+        ),
         ("5.1 idle: data", vec![Frame::data(1, true, b"x")], End(CLOSED)),
         ("5.1 idle: reset", vec![Frame::reset(1, 8)], End(PROTOCOL)),
         ("5.1 idle: window", vec![Frame::window_update(1, 9)], End(PROTOCOL)),
@@ -65,17 +69,37 @@ fn frames_and_streams() -> Vec<Case> {
         ("5.1 idle: priority", vec![Frame::priority(1, 0), Frame::ping(1)], Pong),
         ("5.1 half-closed: data", vec![get(1), Frame::data(1, true, b"x")], Reset(1, CLOSED)),
         ("5.1 half-closed: head", vec![get(1), get(1)], Reset(1, CLOSED)),
-        ("5.1 reset: data", vec![post(1), Frame::reset(1, 8), Frame::data(1, true, b"x")], Reset(1, CLOSED)),
+        (
+            "5.1 reset: data",
+            vec![post(1), Frame::reset(1, 8), Frame::data(1, true, b"x")],
+            Reset(1, CLOSED),
+        ),
         ("5.1 reset: head", vec![post(1), Frame::reset(1, 8), get(1)], End(CLOSED)),
         ("5.1.1 an even number", vec![get(2)], End(PROTOCOL)),
         ("5.1.1 a smaller number", vec![get(5), get(3)], End(PROTOCOL)),
         ("5.3.1 a head that depends on itself", vec![depends_on_itself()], Reset(1, PROTOCOL)),
         ("5.3.1 a priority that does", vec![post(1), Frame::priority(1, 1)], Reset(1, PROTOCOL)),
         ("6.10 a head in parts", in_parts, Answer(1)),
-        ("6.10 parts of stream 0", vec![opening(0), Frame::continuation(0, true, rest)], End(PROTOCOL)),
-        ("6.10 parts of another", vec![opening(0), Frame::continuation(3, true, rest)], End(PROTOCOL)),
-        ("6.10 parts after the end", vec![get(1), Frame::continuation(1, true, rest)], End(PROTOCOL)),
-        ("6.10 parts after data", vec![post(1), Frame::data(1, true, b""), Frame::continuation(1, true, b"")], End(PROTOCOL)),
+        (
+            "6.10 parts of stream 0",
+            vec![opening(0), Frame::continuation(0, true, rest)],
+            End(PROTOCOL),
+        ),
+        (
+            "6.10 parts of another",
+            vec![opening(0), Frame::continuation(3, true, rest)],
+            End(PROTOCOL),
+        ),
+        (
+            "6.10 parts after the end",
+            vec![get(1), Frame::continuation(1, true, rest)],
+            End(PROTOCOL),
+        ),
+        (
+            "6.10 parts after data",
+            vec![post(1), Frame::data(1, true, b""), Frame::continuation(1, true, b"")],
+            End(PROTOCOL),
+        ),
     ]
 }
 
@@ -91,14 +115,26 @@ fn types_of_frames() -> Vec<Case> {
     let padded = frame(kind::HEADERS, 5 | flag::PADDED, 1, &[200, 0x82]);
     vec![
         ("6.1 data of stream 0", vec![Frame::data(0, true, b"x")], End(PROTOCOL)),
-        ("6.1 padding too long", vec![post(1), frame(kind::DATA, flag::PADDED, 1, &[9, 0])], End(PROTOCOL)),
+        (
+            "6.1 padding too long",
+            vec![post(1), frame(kind::DATA, flag::PADDED, 1, &[9, 0])],
+            End(PROTOCOL),
+        ),
         ("6.1 padded data", vec![post(1), Frame::padded(1, true, b"x", 9)], Answer(1)),
         ("6.2 a head of stream 0", vec![get(0)], End(PROTOCOL)),
         ("6.2 padding too long", vec![padded], End(PROTOCOL)),
         ("6.3 a priority of stream 0", vec![Frame::priority(0, 1)], End(PROTOCOL)),
-        ("6.3 a priority of four bytes", vec![get(1), frame(kind::PRIORITY, 0, 1, &[0; 4])], Reset(1, SIZE)),
+        (
+            "6.3 a priority of four bytes",
+            vec![get(1), frame(kind::PRIORITY, 0, 1, &[0; 4])],
+            Reset(1, SIZE),
+        ),
         ("6.4 a reset of stream 0", vec![Frame::reset(0, 8)], End(PROTOCOL)),
-        ("6.4 a reset of three bytes", vec![post(1), frame(kind::RST_STREAM, 0, 1, &[0; 3])], End(SIZE)),
+        (
+            "6.4 a reset of three bytes",
+            vec![post(1), frame(kind::RST_STREAM, 0, 1, &[0; 3])],
+            End(SIZE),
+        ),
         ("6.5 an answer with settings", vec![frame(kind::SETTINGS, 1, 0, &[0; 6])], End(SIZE)),
         ("6.5 settings of a stream", vec![frame(kind::SETTINGS, 0, 1, b"")], End(PROTOCOL)),
         ("6.5 settings of five bytes", vec![frame(kind::SETTINGS, 0, 0, &[0; 5])], End(SIZE)),
@@ -107,7 +143,11 @@ fn types_of_frames() -> Vec<Case> {
         ("6.5.2 frames too small", set(setting::MAX_FRAME_SIZE, 16_383), End(PROTOCOL)),
         ("6.5.2 frames too large", set(setting::MAX_FRAME_SIZE, 1 << 24), End(PROTOCOL)),
         ("6.5.2 an unknown one", vec![Frame::settings(&[(0xff, 1)]), Frame::ping(1)], Pong),
-        ("6.6 a promise of a client", vec![get(1), frame(kind::PUSH_PROMISE, 4, 1, &[0, 0, 0, 2])], End(PROTOCOL)),
+        (
+            "6.6 a promise of a client",
+            vec![get(1), frame(kind::PUSH_PROMISE, 4, 1, &[0, 0, 0, 2])],
+            End(PROTOCOL),
+        ),
         ("6.7 a ping", vec![Frame::ping(1)], Pong),
         ("6.7 a ping's answer", vec![frame(kind::PING, 1, 0, &[1; 8]), Frame::ping(1)], Pong),
         ("6.7 a ping of a stream", vec![frame(kind::PING, 0, 1, &[0; 8])], End(PROTOCOL)),
@@ -130,8 +170,16 @@ fn messages_and_tables() -> Vec<Case> {
     let pseudo = || Block::new().field(":method", "GET").field(":scheme", "http");
     vec![
         ("8.1 trailers", trailers(true, Block::new().field("a", "b")), Answer(1)),
-        ("8.1 trailers that do not end", trailers(false, Block::new().field("a", "b")), Reset(1, PROTOCOL)),
-        ("8.1 pseudo trailers", trailers(true, Block::new().field(":method", "GET")), Reset(1, PROTOCOL)),
+        (
+            "8.1 trailers that do not end",
+            trailers(false, Block::new().field("a", "b")),
+            Reset(1, PROTOCOL),
+        ),
+        (
+            "8.1 pseudo trailers",
+            trailers(true, Block::new().field(":method", "GET")),
+            Reset(1, PROTOCOL),
+        ),
         ("8.2.1 an upper-case name", head(here().field("X", "y")), Reset(1, PROTOCOL)),
         ("8.2.2 connection", head(here().field("connection", "close")), Reset(1, PROTOCOL)),
         ("8.2.2 te", head(here().field("te", "trailers, deflate")), Reset(1, PROTOCOL)),
@@ -139,16 +187,28 @@ fn messages_and_tables() -> Vec<Case> {
         ("8.3 a response's", head(here().field(":status", "200")), Reset(1, PROTOCOL)),
         ("8.3 a late one", head(pseudo().field("a", "b").field(":path", "/")), Reset(1, PROTOCOL)),
         ("8.3.1 an empty path", head(Block::request("GET", "", "here.test")), Reset(1, PROTOCOL)),
-        ("8.3.1 no method", head(Block::new().field(":scheme", "http").field(":path", "/")), Reset(1, PROTOCOL)),
+        (
+            "8.3.1 no method",
+            head(Block::new().field(":scheme", "http").field(":path", "/")),
+            Reset(1, PROTOCOL),
+        ),
         ("8.3.1 no path", head(pseudo()), Reset(1, PROTOCOL)),
         ("8.3.1 a field twice", head(here().field(":path", "/")), Reset(1, PROTOCOL)),
-        ("8.1.1 a wrong length", vec![
-            Frame::head(1, false, &up("POST").field("content-length", "1")),
-            Frame::data(1, true, b"two"),
-        ], Reset(1, PROTOCOL)),
+        (
+            "8.1.1 a wrong length",
+            vec![
+                Frame::head(1, false, &up("POST").field("content-length", "1")),
+                Frame::data(1, true, b"two"),
+            ],
+            Reset(1, PROTOCOL),
+        ),
         ("HPACK 2.3.3 a number that is not there", head(Block::new().indexed(70)), End(TABLE)),
         ("HPACK 4.2 a late update", head(here().table_size(1)), End(TABLE)),
-        ("HPACK 5.2 a code that is none", head(Block::new().raw(&[0, 0x81, 0xff, 0x81, 0xff])), End(TABLE)),
+        (
+            "HPACK 5.2 a code that is none",
+            head(Block::new().raw(&[0, 0x81, 0xff, 0x81, 0xff])),
+            End(TABLE),
+        ),
         ("HPACK 6.1 number 0", head(Block::new().indexed(0)), End(TABLE)),
         ("HPACK 6.3 too large an update", head(Block::new().table_size(70_000)), End(TABLE)),
     ]
@@ -197,7 +257,8 @@ async fn fa_B17_what_the_rfc_says() {
             client.send(frame).await;
             house.settle().await;
         }
-        let told = tokio::time::timeout(std::time::Duration::from_secs(30), comes(&mut client, wanted));
+        let told =
+            tokio::time::timeout(std::time::Duration::from_secs(30), comes(&mut client, wanted));
         let told = told.await.unwrap_or_else(|_| Err("nothing".to_owned()));
         if EXCEPTIONS.iter().any(|(known, _)| *known == name) {
             if told.is_ok() {

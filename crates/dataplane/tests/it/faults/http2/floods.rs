@@ -214,7 +214,8 @@ async fn fa_B12_settings_beyond_reason() {
 /// A frame that says it is larger than any may be is refused by its head, before a byte of it has
 /// come.
 ///
-/// Seen to fail: the check is the h2 crate's; with `max_frame_size` at its most it waits for 16 MiB.
+/// Seen to fail: the check is the h2 crate's; with `max_frame_size` at its most it waits for 16
+/// MiB.
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn fa_B13_a_frame_larger_than_any_may_be() {
     for kind in [kind::DATA, kind::HEADERS, kind::PING, kind::UNKNOWN] {

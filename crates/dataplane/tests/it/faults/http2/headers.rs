@@ -114,7 +114,10 @@ async fn fa_B21_bytes_in_names_and_values() {
         ("a value with CR", value(b"a\rb")),
         ("a value with LF", value(b"a\nb")),
         ("a value that is two lines", value(b"a\r\ntransfer-encoding: chunked")),
-        ("a value that is a request", value(b"a\r\n\r\nGET /evil HTTP/1.1\r\nhost: a.test\r\n\r\n")),
+        (
+            "a value that is a request",
+            value(b"a\r\n\r\nGET /evil HTTP/1.1\r\nhost: a.test\r\n\r\n"),
+        ),
         ("a value with NUL", value(b"a\0b")),
         ("a value with DEL", value(b"a\x7fb")),
         ("a value that begins with a space", value(b" a")),
@@ -187,7 +190,10 @@ async fn fa_B12_b_tables_of_fields() {
         ("an update after a field", up("GET").table_size(0)),
         ("an integer that never ends", Block::new().raw(&[0xff; 16])),
         ("a string longer than the block", Block::new().raw(&[0x00, 0x7f, 0x01])),
-        ("a wrong Huffman code", Block::new().raw(&[0x00, 0x84, 0xff, 0xff, 0xff, 0xff, 0x01, b'a'])),
+        (
+            "a wrong Huffman code",
+            Block::new().raw(&[0x00, 0x84, 0xff, 0xff, 0xff, 0xff, 0x01, b'a']),
+        ),
     ];
     for (name, block) in wrong {
         let house = House::new(Does::Answer);

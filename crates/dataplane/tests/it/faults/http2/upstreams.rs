@@ -53,7 +53,10 @@ async fn fa_B26_a_what_spoils_one_answer() {
         ("two lengths", head(&ok().field("content-length", "1").field("content-length", "2"))),
         ("a length and no body", with("content-length", "5")),
         ("a window too large", Frame::window_update(1, 0x7fff_ffff).bytes()),
-        ("too many interim responses", Frame::head(1, false, &Block::response(103)).bytes().repeat(50)),
+        (
+            "too many interim responses",
+            Frame::head(1, false, &Block::response(103)).bytes().repeat(50),
+        ),
         ("a head of 100 KiB", head(&ok().remembered("a", [b'x'; 4000]).repeated(62, 25))),
         ("a reset", Frame::reset(1, code::INTERNAL_ERROR).bytes()),
     ];
@@ -78,7 +81,9 @@ async fn fa_B26_a_what_spoils_one_answer() {
     ] {
         let house = House::new(Does::Answer);
         let (mut client, mut endpoint) = at_work(&house, "POST", 2).await;
-        endpoint.send_bytes(&[&open[..], &Frame::data(1, false, b"part").bytes(), &rest].concat()).await;
+        endpoint
+            .send_bytes(&[&open[..], &Frame::data(1, false, b"part").bytes(), &rest].concat())
+            .await;
         let reset = client.next_of(&[kind::RST_STREAM, kind::GOAWAY]).await.expect("it breaks off");
         assert_eq!((reset.kind, reset.stream), (kind::RST_STREAM, 1), "{name}");
         answer(&mut endpoint, 3).await;
