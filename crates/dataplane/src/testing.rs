@@ -16,6 +16,7 @@ use tokio::io::DuplexStream;
 
 use crate::forward::Fleet;
 use crate::observe::Observer;
+use crate::observe::metrics::{Format, Gauges};
 use crate::site::{DoorPlan, Plan, Site};
 
 /// Who takes a connection to an endpoint in memory; gives none if it refuses it.
@@ -100,6 +101,20 @@ impl Plane {
     /// Takes no more connections, and ends when those there are did, or `grace` is over.
     pub async fn drain(&self, grace: Duration) {
         self.site.drain(grace).await;
+    }
+
+    /// The page of metrics.
+    pub fn metrics(&self) -> String {
+        let gauges = Gauges {
+            snapshot: None,
+            ready: true,
+            workers: 1,
+            uptime: 0.0,
+            started: 0.0,
+            reloaded: None,
+            upstreams: &[],
+        };
+        self.observer.metrics.page(&gauges, Format::Prometheus)
     }
 
     /// What observes it.

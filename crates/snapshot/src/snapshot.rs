@@ -167,6 +167,10 @@ pub struct Limits {
     pub connections: usize,
     /// Concurrent HTTP/2 streams of a connection.
     pub http2_streams: u32,
+    /// HTTP/2 requests taken back or reset for the client's fault, of a connection in 10 s.
+    pub http2_resets: u32,
+    /// HTTP/2 frames about the connection itself, of a connection in 10 s.
+    pub http2_control_frames: u32,
     /// Bytes of a request's body.
     pub body_bytes: u64,
 }

@@ -37,6 +37,12 @@ defaults! {
     connections: u32 = 50_000;
     /// Concurrent HTTP/2 streams of a connection.
     http2_streams: u32 = 100;
+    /// HTTP/2 requests of a connection that a client may take back, or that have to be reset for
+    /// its fault, within 10 s; more end the connection.
+    http2_resets: u32 = 50;
+    /// HTTP/2 frames about the connection itself (settings, pings, priorities, unknown ones …) that
+    /// a client may send within 10 s beyond those that go with requests; more end the connection.
+    http2_control_frames: u32 = 1_000;
     /// Bytes of a request's body; more is refused with 413. `body_size` sets another limit for an
     /// API or route.
     body_bytes: ByteSize = ByteSize(10 << 20);

@@ -169,6 +169,10 @@ pub struct ListenerLimits {
     pub connections: u32,
     /// Concurrent HTTP/2 streams of a connection.
     pub http2_streams: u32,
+    /// HTTP/2 requests of a connection taken back, or reset for the client's fault, within 10 s.
+    pub http2_resets: u32,
+    /// HTTP/2 frames about the connection itself within 10 s, beyond those that go with requests.
+    pub http2_control_frames: u32,
     /// Bytes of a request's body.
     pub body_bytes: ByteSize,
 }
@@ -184,6 +188,8 @@ impl Default for ListenerLimits {
             tls_handshake_timeout: defaults::tls_handshake_timeout(),
             connections: defaults::connections(),
             http2_streams: defaults::http2_streams(),
+            http2_resets: defaults::http2_resets(),
+            http2_control_frames: defaults::http2_control_frames(),
             body_bytes: defaults::body_bytes(),
         }
     }

@@ -21,6 +21,7 @@ use crate::codec::h2::server::Service;
 use crate::codec::{h1, h2};
 use crate::core::Core;
 use crate::deadline::{Deadline, Elapsed, Timers};
+use crate::observe::metrics::http2::{End, Reset};
 use crate::serve;
 
 /// What every HTTP/2 connection starts with (RFC 9113 §3.4).
@@ -188,6 +189,14 @@ impl Service for Http2 {
 
     fn end(&self, x: Box<Exchange>) {
         self.core.give_exchange(x);
+    }
+
+    fn reset(&self, kind: Reset, streams: u32) {
+        self.door.series.http2_reset(self.core.number, kind, streams);
+    }
+
+    fn ended(&self, end: End) {
+        self.door.series.http2_ended(self.core.number, end);
     }
 }
 

@@ -121,6 +121,8 @@ fn limits(limits: &v1::ListenerLimits, at: &Pointer, findings: &mut Findings) ->
         ("tls_handshake_timeout", limits.tls_handshake_timeout.get().as_millis() as u64),
         ("connections", limits.connections.into()),
         ("http2_streams", limits.http2_streams.into()),
+        ("http2_resets", limits.http2_resets.into()),
+        ("http2_control_frames", limits.http2_control_frames.into()),
     ];
     for (name, _) in counts.iter().filter(|(_, value)| *value == 0) {
         let problem = Problem::new(&at.key(*name), format!("`{name}: 0` lets nothing through"));
@@ -140,6 +142,8 @@ fn limits(limits: &v1::ListenerLimits, at: &Pointer, findings: &mut Findings) ->
         tls_handshake_timeout: limits.tls_handshake_timeout.get(),
         connections: limits.connections as usize,
         http2_streams: limits.http2_streams,
+        http2_resets: limits.http2_resets,
+        http2_control_frames: limits.http2_control_frames,
         body_bytes: limits.body_bytes.0,
     }
 }

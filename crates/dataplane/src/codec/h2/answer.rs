@@ -15,6 +15,7 @@ use policy::message::{Body, Headers, Known, Method};
 
 use super::fields::{self, Remember};
 use super::incoming::Watch;
+use super::pieces::Pieces;
 use super::pipe::Pipe;
 use super::pump::{Pump, PumpFault};
 use crate::codec::{Client, Interim, Upgraded};
@@ -32,13 +33,19 @@ pub(crate) struct Asker {
     /// It reset the stream before it got its answer.
     gone: bool,
     timers: Rc<Timers>,
+    pieces: Pieces,
     idle: Duration,
 }
 
 impl Asker {
     /// Who is answered by `respond`. A client that takes nothing of its answer for `idle` is given
-    /// up.
-    pub(super) fn new(respond: SendResponse<Bytes>, timers: &Rc<Timers>, idle: Duration) -> Self {
+    /// up. `pieces`: those on their way to the client, all its streams together.
+    pub(super) fn new(
+        respond: SendResponse<Bytes>,
+        timers: &Rc<Timers>,
+        pieces: Pieces,
+        idle: Duration,
+    ) -> Self {
         Self {
             respond,
             tunnel: None,
@@ -46,6 +53,7 @@ impl Asker {
             expecting: false,
             gone: false,
             timers: timers.clone(),
+            pieces,
             idle,
         }
     }
@@ -83,7 +91,8 @@ impl Asker {
         if ends {
             return true;
         }
-        let mut pump = Pump::new(body, stream, &self.timers, self.idle);
+        let mut pump =
+            Pump::new(body, stream, &self.timers, self.idle).counted(self.pieces.clone());
         let done = poll_fn(|cx| pump.poll(cx)).await;
         x.bytes_out = pump.sent();
         if let Err(fault) = done {

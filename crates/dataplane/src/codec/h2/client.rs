@@ -15,19 +15,22 @@ use h2::{Ping, PingPong, Reason, RecvStream};
 use policy::message::{Body, Headers, Method, Response, Status};
 use tokio::task::{AbortHandle, spawn_local};
 
+use super::conduct::{Conduct, Verdict};
+use super::guard::Guard;
 use super::incoming::Incoming;
 use super::pipe::Pipe;
 use super::pump::{Pump, PumpFault};
 use super::{fields, head};
 use crate::accept::io::Io;
 use crate::codec::{
-    INTERIM_MAX, Interim, Outgoing, Permit, RESPONSE_BYTES, SendError, SendFault, Sent, Upgraded,
+    INTERIM_MAX, Interim, Outgoing, Permit, RESPONSE_BYTES, SendError, Sent, Upgraded,
 };
 use crate::deadline::Timers;
 use crate::tunnel::websocket;
 
-/// Bytes of a response the endpoint may send ahead of its reader.
-const STREAM_WINDOW: u32 = 128 << 10;
+/// Bytes of a response the endpoint may send ahead of its reader. That much waits here for each
+/// stream of a client that takes nothing.
+const STREAM_WINDOW: u32 = 32 << 10;
 
 /// Bytes of one stream that wait in the h2 crate to be written.
 const SEND_BUFFER: usize = 64 << 10;
@@ -107,13 +110,14 @@ impl Connection {
         // Room for every stream's window: a response nobody reads must not hold up the others.
         let streams = u32::try_from(settings.streams).unwrap_or(u32::MAX);
         let window = streams.saturating_mul(STREAM_WINDOW).clamp(STREAM_WINDOW, (1 << 31) - 1);
+        let conduct = Conduct::of_endpoint(&settings.timers);
         let (sender, mut connection) = Builder::new()
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(window)
             .max_header_list_size(HEAD_MAX)
             .max_send_buffer_size(SEND_BUFFER)
-            .handshake(io)
+            .handshake(Guard::of_endpoint(io, conduct.clone()))
             .await
             .map_err(io::Error::other)?;
         let now = settings.timers.now();
@@ -128,7 +132,14 @@ impl Connection {
         let driven = state.clone();
         spawn_local(async move {
             let _permit = permit;
-            if let Err(error) = connection.await {
+            let ended = poll_fn(|cx| {
+                conduct.next_turn();
+                if conduct.verdict() == Verdict::Abusive {
+                    return Poll::Ready(Err(Reason::ENHANCE_YOUR_CALM.into()));
+                }
+                Pin::new(&mut connection).poll(cx)
+            });
+            if let Err(error) = ended.await {
                 tracing::debug!(%error, "an HTTP/2 connection to an endpoint broke");
             }
             driven.open.set(false);
@@ -274,8 +285,8 @@ fn poll_head(
         let status = Status::new(head.status().as_u16());
         // HTTP/2 has no 101 (RFC 9113 §8.6): over HTTP/1.1 it would say that a tunnel starts.
         if *early > INTERIM_MAX || status == Some(websocket::SWITCHING) {
-            let note = "too many interim responses, or a switch of protocols".into();
-            return Poll::Ready(Err(SendError { kind: SendFault::Malformed, sent: true, note }));
+            let note = "too many interim responses, or a switch of protocols";
+            return Poll::Ready(Err(head::malformed(note)));
         }
         // The client's own wish for 100 is met by the gateway.
         if let Some(status) = status.filter(|status| status.code() != 100) {

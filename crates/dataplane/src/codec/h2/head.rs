@@ -119,12 +119,18 @@ pub(super) fn fault(error: &h2::Error) -> SendError {
         error.is_go_away() || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM));
     let (kind, sent) = if error.is_remote() && refused {
         (SendFault::Refused, false)
-    } else if error.is_library() {
+    } else if error.is_library() && error.is_reset() {
+        // What ended the connection may have been about another request.
         (SendFault::Malformed, true)
     } else {
         (SendFault::Reset, true)
     };
     SendError { kind, sent, note: error.to_string().into() }
+}
+
+/// The endpoint's answer can't be read.
+pub(super) fn malformed(note: &str) -> SendError {
+    SendError { kind: SendFault::Malformed, sent: true, note: note.into() }
 }
 
 /// What it means for a request that its body could not be sent.

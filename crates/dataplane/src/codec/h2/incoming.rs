@@ -5,12 +5,18 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use policy::message::{BodyError, BodyStream, Frame};
 
 use super::fields;
 use crate::deadline::{Deadline, Timers};
+
+/// Bytes of a piece that is passed on by itself.
+const GATHER_BELOW: usize = 256;
+
+/// Bytes that small pieces are gathered to.
+const GATHER_MAX: usize = 8 << 10;
 
 /// A body as it comes by a stream. The peer may send more as pieces are taken; that is the
 /// backpressure. The h2 crate holds it to its `Content-Length`: one byte more or less and it is
@@ -138,6 +144,24 @@ impl<K> Incoming<K> {
         Poll::Ready(Some(Ok(Frame::Data(bytes))))
     }
 
+    /// Adds to a small piece what has come behind it: pieces of a byte each would cost their
+    /// framing on every way they take from here.
+    fn gather(&mut self, first: Bytes, cx: &mut Context<'_>) -> Bytes {
+        if first.len() >= GATHER_BELOW || self.stream.is_end_stream() {
+            return first;
+        }
+        let mut all = BytesMut::new();
+        while all.len() < GATHER_MAX
+            && let Poll::Ready(Some(Ok(next))) = self.stream.poll_data(cx)
+        {
+            if all.is_empty() {
+                all.extend_from_slice(&first);
+            }
+            all.extend_from_slice(&next);
+        }
+        if all.is_empty() { first } else { all.freeze() }
+    }
+
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
         if let Some(bytes) = self.first.take().filter(|bytes| !bytes.is_empty()) {
             return self.take(bytes);
@@ -146,6 +170,7 @@ impl<K> Incoming<K> {
             match ready!(self.stream.poll_data(cx)) {
                 Some(Ok(bytes)) if bytes.is_empty() => {}
                 Some(Ok(bytes)) => {
+                    let bytes = self.gather(bytes, cx);
                     self.release(&bytes);
                     return self.take(bytes);
                 }

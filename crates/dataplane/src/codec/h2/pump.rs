@@ -9,7 +9,11 @@ use h2::{Reason, SendStream};
 use policy::message::{Body, BodyError, Frame};
 
 use super::fields;
+use super::pieces::Pieces;
 use crate::deadline::{Deadline, Timers};
+
+/// Bytes a second the peer takes at least, once it is the one who is waited for.
+const RATE_MIN: u64 = 1 << 10;
 
 /// Carries a body into a stream, no faster than the peer lets it. The last piece carries the end of
 /// the stream, so that a short answer is one write.
@@ -20,8 +24,13 @@ pub(super) struct Pump {
     held: Bytes,
     /// Bytes sent.
     sent: u64,
+    /// What counts large pieces, where that has a bound.
+    pieces: Option<Pieces>,
     idle: Duration,
+    /// While the peer is waited for: until when it must have taken what it has to.
     deadline: Deadline,
+    /// Bytes sent by which the deadline is met.
+    due: u64,
 }
 
 /// Why a body could not be sent to its end.
@@ -36,9 +45,25 @@ pub(super) enum PumpFault {
 }
 
 impl Pump {
-    /// `body` into `stream`. A peer that takes nothing for `idle` is given up.
+    /// `body` into `stream`. A peer that takes nothing for `idle`, or less than [`RATE_MIN`] all
+    /// that time, is given up.
     pub fn new(body: Body, stream: SendStream<Bytes>, timers: &Rc<Timers>, idle: Duration) -> Self {
-        Self { body, stream, held: Bytes::new(), sent: 0, idle, deadline: Deadline::new(timers) }
+        Self {
+            body,
+            stream,
+            held: Bytes::new(),
+            sent: 0,
+            pieces: None,
+            idle,
+            deadline: Deadline::new(timers),
+            due: 0,
+        }
+    }
+
+    /// Takes no more large pieces than these have room for.
+    pub fn counted(mut self, pieces: Pieces) -> Self {
+        self.pieces = Some(pieces);
+        self
     }
 
     /// Bytes sent so far.
@@ -56,13 +81,15 @@ impl Pump {
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PumpFault>> {
         loop {
             if self.held.is_empty() {
-                match self.body.poll_frame(cx) {
+                match self.poll_body(cx) {
                     Poll::Ready(frame) => {
                         if self.take(frame)? {
                             return Poll::Ready(Ok(()));
                         }
                     }
                     Poll::Pending => {
+                        // It is not the peer who is waited for.
+                        self.deadline.clear();
                         ready!(self.stream.poll_reset(cx)).ok();
                         return Poll::Ready(Err(PumpFault::Gone));
                     }
@@ -76,7 +103,7 @@ impl Pump {
                 continue;
             }
             // Whether this piece is the last one is known only by asking for the next.
-            match self.body.poll_frame(cx) {
+            match self.poll_body(cx) {
                 Poll::Ready(None) => return Poll::Ready(self.send(piece, true)),
                 Poll::Ready(frame) => {
                     self.send(piece, false)?;
@@ -89,11 +116,22 @@ impl Pump {
         }
     }
 
+    /// The next piece of the body, if there is room for it.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
+        if let Some(pieces) = &self.pieces {
+            ready!(pieces.poll_room(cx));
+        }
+        self.body.poll_frame(cx)
+    }
+
     /// Takes what the body gave; true at its end.
     fn take(&mut self, frame: Option<Result<Frame, BodyError>>) -> Result<bool, PumpFault> {
         match frame {
             Some(Ok(Frame::Data(bytes))) => {
-                self.held = bytes;
+                self.held = match &self.pieces {
+                    Some(pieces) => pieces.count(bytes),
+                    None => bytes,
+                };
                 Ok(false)
             }
             Some(Ok(Frame::Trailers(trailers))) => {
@@ -117,7 +155,9 @@ impl Pump {
         loop {
             let room = self.stream.capacity();
             if room > 0 {
-                self.deadline.clear();
+                if self.sent >= self.due {
+                    self.deadline.clear();
+                }
                 return Poll::Ready(Ok(room));
             }
             match self.stream.poll_capacity(cx) {
@@ -126,6 +166,7 @@ impl Pump {
                 Poll::Pending => {
                     if !self.deadline.is_set() {
                         self.deadline.set_after(self.idle);
+                        self.due = self.sent + RATE_MIN * self.idle.as_secs();
                     }
                     ready!(self.deadline.poll(cx));
                     return Poll::Ready(Err(PumpFault::Stalled));

@@ -31,9 +31,20 @@ pub(super) fn advertised(limits: &Limits) -> u32 {
     u32::try_from(most).unwrap_or(u32::MAX)
 }
 
-/// Reads a head into `request`, canonical. Gives the body's length, where it was announced.
+/// Bytes of a head, as HTTP/1.1 would write it.
+pub(super) fn size(head: &Parts) -> usize {
+    let host = head.uri.authority().map_or(0, |host| host.as_str().len());
+    let target = head.uri.path_and_query().map_or(0, |path| path.as_str().len()) + host;
+    let fields = head.headers.iter();
+    fields.map(|(name, value)| name.as_str().len() + value.len() + LINE_OVERHEAD).sum::<usize>()
+        + target
+}
+
+/// Reads a head of so many bytes into `request`, canonical. Gives the body's length, where it was
+/// announced.
 pub(super) fn read(
     head: &Parts,
+    bytes: usize,
     limits: &Limits,
     secure: bool,
     request: &mut Request,
@@ -41,7 +52,7 @@ pub(super) fn read(
     request.version = Version::Http2;
     request.method = Method::new(head.method.as_str().as_bytes())
         .ok_or_else(|| malformed("the method is longer than 24 bytes"))?;
-    check_fields(head, limits)?;
+    check_fields(head, bytes, limits)?;
     if let Some(protocol) = head.extensions.get::<h2::ext::Protocol>() {
         // Nothing else can be carried on (RFC 9220 §3: 501).
         if protocol.as_str() != websocket::PROTOCOL {
@@ -63,17 +74,14 @@ pub(super) fn read(
 }
 
 /// Bounds, and what the h2 crate lets pass though it must not (RFC 9113 §8.2.1).
-fn check_fields(head: &Parts, limits: &Limits) -> Result<(), Refusal> {
+fn check_fields(head: &Parts, bytes: usize, limits: &Limits) -> Result<(), Refusal> {
     let fields = &head.headers;
     let too_large = |detail: String| Err(Refusal::new(&codes::HEADERS_TOO_LARGE).detail(detail));
     if fields.len() > limits.header_count {
         return too_large(format!("there are more than {} fields", limits.header_count));
     }
-    let host = head.uri.authority().map_or(0, |host| host.as_str().len());
-    let mut bytes = head.uri.path_and_query().map_or(0, |path| path.as_str().len()) + host;
     for (name, value) in fields {
         let (name, value) = (name.as_str(), value.as_bytes());
-        bytes += name.len() + value.len() + LINE_OVERHEAD;
         if name.len() > NAME_MAX {
             return Err(malformed("a field name is longer than 256 bytes"));
         }

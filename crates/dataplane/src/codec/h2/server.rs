@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,11 +16,15 @@ use snapshot::Limits;
 use tokio::task::spawn_local;
 
 use super::answer::Asker;
+use super::conduct::{Conduct, Verdict};
+use super::guard::Guard;
 use super::incoming::{Incoming, Watch};
+use super::pieces::Pieces;
 use super::request;
 use crate::accept::io::Io;
 use crate::codec::rewind::Rewind;
 use crate::deadline::{Deadline, Timers};
+use crate::observe::metrics::http2::{End, Reset};
 
 /// Bytes of one request's body a client may send ahead of its reader.
 const STREAM_WINDOW: u32 = 64 << 10;
@@ -28,18 +32,20 @@ const STREAM_WINDOW: u32 = 64 << 10;
 /// Bytes of all bodies of a connection a client may send ahead of their readers.
 const CONNECTION_WINDOW: u32 = 1 << 20;
 
-/// Bytes of one stream that wait in the h2 crate to be written.
-const SEND_BUFFER: usize = 64 << 10;
+/// Bytes of one stream that wait in the h2 crate to be written: a frame. A client that opens all
+/// the streams it may and reads nothing pins as much for each.
+const SEND_BUFFER: usize = 16 << 10;
+
+/// Bytes of heads of the requests that run on a connection. More have to wait for these: a client
+/// that opens all the streams it may with heads as large as they may be pins no more.
+const HEADS_MAX: usize = 1 << 20;
 
 /// Streams a client reset before they were even looked at; more end the connection.
 const UNSEEN_RESETS_MAX: usize = 20;
 
-/// Streams the h2 crate had to reset because of what the client did; more end the connection.
-const FAULTS_MAX: usize = 256;
-
-/// Requests a client took back before their answer, from which on it may not be most of them
-/// (CVE-2023-44487).
-const PREMATURE_MIN: u64 = 100;
+/// Streams the h2 crate had to reset because of what the client did, in all of a connection's life.
+/// Those of a few seconds are held to the listener's own bound.
+const FAULTS_MAX: usize = 1024;
 
 /// Time for a client to close a connection on which nothing runs any more, after GOAWAY.
 const LINGER: Duration = Duration::from_secs(5);
@@ -67,20 +73,56 @@ pub(crate) trait Service: 'static {
 
     /// Takes an exchange back.
     fn end(&self, x: Box<Exchange>);
+
+    /// Streams of the connection were cut short.
+    fn reset(&self, kind: Reset, streams: u32);
+
+    /// The connection has ended.
+    fn ended(&self, end: End);
 }
 
 /// Serves a connection until it ends. `read`: what was read of it already.
 pub(crate) async fn run<S: Service>(service: Rc<S>, io: Io, read: Bytes) {
+    let conduct = Conduct::new(service.timers(), &service.limits());
+    let opened = Box::pin(open(&service, &conduct, io, read)).await;
+    let end = match opened {
+        Some(mut server) => poll_fn(|cx| server.poll(cx)).await,
+        None => End::NoPreface,
+    };
+    conduct.take_resets(|kind, streams| service.reset(kind, streams));
+    service.ended(End::of(conduct.goaway()).unwrap_or(end));
+}
+
+/// Exchanges prefaces. Boxed where it is called: what it takes is gone before the connection idles.
+async fn open<S: Service>(
+    service: &Rc<S>,
+    conduct: &Rc<Conduct>,
+    io: Io,
+    read: Bytes,
+) -> Option<Box<Server<S>>> {
     let limits = service.limits();
     let mut deadline = Deadline::after(service.timers(), limits.header_timeout);
-    let handshake = builder(&limits).handshake(Rewind::new(io, read));
-    let h2 = match deadline.within(handshake).await {
+    let io = Guard::of_client(Rewind::new(io, read), conduct.clone());
+    let h2 = match deadline.within(builder(&limits).handshake(io)).await {
         Ok(Ok(h2)) => h2,
-        Ok(Err(error)) => return tracing::debug!(%error, "no HTTP/2 handshake"),
-        Err(_) => return tracing::debug!("no HTTP/2 handshake in time"),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "no HTTP/2 handshake");
+            return None;
+        }
+        Err(_) => {
+            tracing::debug!("no HTTP/2 handshake in time");
+            return None;
+        }
     };
-    let mut server = Server { h2, service, tally: Rc::default(), deadline, closing: false };
-    poll_fn(|cx| server.poll(cx)).await;
+    Some(Box::new(Server {
+        h2,
+        service: service.clone(),
+        conduct: conduct.clone(),
+        tally: Rc::default(),
+        pieces: Pieces::default(),
+        deadline,
+        stage: Stage::Open,
+    }))
 }
 
 fn builder(limits: &Limits) -> Builder {
@@ -97,137 +139,181 @@ fn builder(limits: &Limits) -> Builder {
     builder
 }
 
-/// What a connection's streams have come to.
+/// What runs on a connection.
 #[derive(Default)]
 struct Tally {
     running: Cell<usize>,
-    begun: Cell<u64>,
-    premature: Cell<u64>,
+    /// Bytes of heads of the requests that run.
+    heads: Cell<usize>,
 }
 
-/// A stream that runs.
-struct Place(Rc<Tally>);
+/// A request that runs, whether its stream is still open or not.
+struct Place {
+    tally: Rc<Tally>,
+    head: usize,
+}
 
 impl Place {
-    fn take(tally: &Rc<Tally>) -> Self {
-        tally.running.set(tally.running.get() + 1);
-        tally.begun.set(tally.begun.get() + 1);
-        Self(tally.clone())
+    /// A place for a request with a head of so many bytes, if there is one left.
+    fn take(tally: &Rc<Tally>, limits: &Limits, head: usize) -> Option<Self> {
+        let (running, heads) = (tally.running.get(), tally.heads.get() + head);
+        if running >= limits.http2_streams as usize || (running > 0 && heads > HEADS_MAX) {
+            return None;
+        }
+        tally.running.set(running + 1);
+        tally.heads.set(heads);
+        Some(Self { tally: tally.clone(), head })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.running.set(self.0.running.get().saturating_sub(1));
+        self.tally.running.set(self.tally.running.get().saturating_sub(1));
+        self.tally.heads.set(self.tally.heads.get().saturating_sub(self.head));
     }
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// GOAWAY was sent, what runs ends.
+    Leaving(End),
+    /// GOAWAY was sent, nothing runs any more.
+    Cut,
 }
 
 /// A client's connection.
 struct Server<S> {
-    h2: h2::server::Connection<Rewind<Io>, Bytes>,
+    h2: h2::server::Connection<Guard<Rewind<Io>>, Bytes>,
     service: Rc<S>,
+    conduct: Rc<Conduct>,
     tally: Rc<Tally>,
-    /// While no stream runs: until when that may last.
+    pieces: Pieces,
+    /// While no stream runs, or none may: until when that may last.
     deadline: Deadline,
-    /// GOAWAY was sent.
-    closing: bool,
+    stage: Stage,
 }
 
 impl<S: Service> Server<S> {
     /// Takes requests and carries what their answers write; ready when the connection has ended.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.conduct.next_turn();
         loop {
-            match self.h2.poll_accept(cx) {
+            let accepted = self.h2.poll_accept(cx);
+            self.conduct.take_resets(|kind, streams| self.service.reset(kind, streams));
+            match accepted {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     self.start(request, respond);
                     continue;
                 }
                 Poll::Ready(Some(Err(error))) => {
                     tracing::debug!(%error, "an HTTP/2 connection broke");
-                    return Poll::Ready(());
+                    return Poll::Ready(End::Broken);
                 }
-                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Ready(None) => return Poll::Ready(self.stage.end()),
                 Poll::Pending => {}
             }
-            if !self.closing {
-                if self.is_abused() {
-                    self.closing = true;
-                    self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-                    continue;
+            if !self.judge(cx) {
+                ready!(self.poll_idle(cx));
+                if self.stage != Stage::Open {
+                    return Poll::Ready(self.stage.end());
                 }
-                if self.service.poll_closing(cx).is_ready() {
-                    self.close();
-                    continue;
-                }
+                self.leave(End::Idle);
             }
-            if self.tally.running.get() > 0 {
-                self.deadline.clear();
-                return Poll::Pending;
-            }
-            if !self.deadline.is_set() {
-                self.deadline.set_after(match self.closing {
-                    true => LINGER,
-                    false => self.service.limits().keep_alive,
-                });
-            }
-            if self.deadline.poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if self.closing {
-                return Poll::Ready(());
-            }
-            self.close();
         }
+    }
+
+    /// Begins to end a connection that is not to go on; says whether that was so.
+    fn judge(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.conduct.verdict() {
+            Verdict::Abusive if self.stage != Stage::Cut => {
+                self.stage = Stage::Cut;
+                self.deadline.set_after(LINGER);
+                self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            }
+            Verdict::Suspect if self.stage == Stage::Open => self.leave(End::Calm),
+            _ if self.stage == Stage::Open && self.service.poll_closing(cx).is_ready() => {
+                self.leave(End::Draining);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Ready when nothing has run for too long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.stage != Stage::Cut && self.tally.running.get() > 0 {
+            self.deadline.clear();
+            return Poll::Pending;
+        }
+        if !self.deadline.is_set() {
+            self.deadline.set_after(match self.stage {
+                Stage::Open => self.service.limits().keep_alive,
+                Stage::Leaving(_) | Stage::Cut => LINGER,
+            });
+        }
+        self.deadline.poll(cx)
     }
 
     /// Sends GOAWAY in two steps: first that no more requests are welcome, then, a round trip
     /// later, which was the last that was taken. Those run to their end.
-    fn close(&mut self) {
-        self.closing = true;
+    fn leave(&mut self, why: End) {
+        self.stage = Stage::Leaving(why);
         self.deadline.clear();
         self.h2.graceful_shutdown();
     }
 
-    /// Whether the client does little but start requests and take them back.
-    fn is_abused(&self) -> bool {
-        let premature = self.tally.premature.get();
-        premature >= PREMATURE_MIN && premature * 2 > self.tally.begun.get()
-    }
-
-    fn start(&self, request: http::Request<RecvStream>, respond: SendResponse<Bytes>) {
-        let place = Place::take(&self.tally);
+    /// Starts on a request. What counts is the work that runs, not the streams that are open: a
+    /// stream is gone at once, what was begun for it may not be.
+    fn start(&mut self, request: http::Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+        if respond.poll_reset(&mut Context::from_waker(Waker::noop())).is_ready() {
+            self.conduct.took_back();
+            return;
+        }
+        let limits = self.service.limits();
+        let (head, stream) = request.into_parts();
+        let bytes = request::size(&head);
+        let Some(place) = Place::take(&self.tally, &limits, bytes) else {
+            respond.send_reset(Reason::REFUSED_STREAM);
+            return;
+        };
+        let mut x = self.service.begin();
+        x.body_limit = limits.body_bytes;
+        let secure = self.service.connection().tls.is_some();
+        let read = request::read(&head, bytes, &limits, secure, &mut x.request);
+        drop(head);
+        let timers = self.service.timers();
+        let mut asker = Asker::new(respond, timers, self.pieces.clone(), limits.body_idle_timeout);
+        let refused = match read {
+            Ok(length) => {
+                take_body(stream, length, &limits, &self.service, &mut x, &mut asker);
+                None
+            }
+            Err(refusal) => Some(refusal),
+        };
+        let (service, conduct) = (self.service.clone(), self.conduct.clone());
         // Boxed: a task moves what it runs several times, and this is large.
-        spawn_local(Box::pin(serve(self.service.clone(), place, request, respond)));
+        spawn_local(Box::pin(async move {
+            service.serve(&mut x, &mut asker, refused).await;
+            if asker.is_gone() {
+                conduct.took_back();
+            }
+            service.end(x);
+            drop(place);
+        }));
     }
 }
 
-/// Serves one stream.
-async fn serve<S: Service>(
-    service: Rc<S>,
-    place: Place,
-    request: http::Request<RecvStream>,
-    respond: SendResponse<Bytes>,
-) {
-    let mut x = service.begin();
-    let limits = service.limits();
-    let (head, stream) = request.into_parts();
-    x.body_limit = limits.body_bytes;
-    let secure = service.connection().tls.is_some();
-    let read = request::read(&head, &limits, secure, &mut x.request);
-    drop(head);
-    let mut asker = Asker::new(respond, service.timers(), limits.body_idle_timeout);
-    let refused = match read {
-        Ok(length) => {
-            take_body(stream, length, &limits, &service, &mut x, &mut asker);
-            None
+impl Stage {
+    /// Why a connection ended that came this far.
+    const fn end(self) -> End {
+        match self {
+            Self::Open => End::Closed,
+            Self::Leaving(why) => why,
+            Self::Cut => End::Calm,
         }
-        Err(refusal) => Some(refusal),
-    };
-    service.serve(&mut x, &mut asker, refused).await;
-    if asker.is_gone() {
-        place.0.premature.set(place.0.premature.get() + 1);
     }
-    service.end(x);
 }
 
 /// Gives the request its body, at once if it came with the head; or the tunnel its other half.

@@ -99,6 +99,10 @@ families! {
         "Connections open.";
     HANDSHAKES = "gateward_tls_handshakes_total", Counter, ["listener", "result"],
         "TLS handshakes; the result is done or failed.";
+    HTTP2_ENDED = "gateward_http2_connections_ended_total", Counter, ["listener", "reason"],
+        "HTTP/2 connections of clients that ended, by the reason; `enhance_your_calm`: the client did little but cost.";
+    HTTP2_RESETS = "gateward_http2_streams_reset_total", Counter, ["listener", "reason"],
+        "HTTP/2 streams of clients cut short, by the reason; `taken_back` by the client, all others by the gateway.";
     CERTIFICATE_END = "gateward_certificate_expiry_timestamp_seconds", Gauge,
         ["listener", "file", "name"],
         "When a certificate ends, in seconds since 1970; the name is its first.";

@@ -6,6 +6,7 @@
 
 mod family;
 mod histogram;
+pub(crate) mod http2;
 mod page;
 mod process;
 mod refusals;

@@ -150,6 +150,16 @@ impl Metrics {
             samples.add(&[name, "done"], listener.cores.sum(|counts| counts.tls_done.get()));
             samples.add(&[name, "failed"], listener.cores.sum(|counts| counts.tls_failed.get()));
         }
+        let mut samples = text.family(&family::HTTP2_ENDED);
+        for listener in &listeners {
+            let [name] = &listener.labels;
+            listener.http2_ends().for_each(|(reason, count)| samples.add(&[name, reason], count));
+        }
+        let mut samples = text.family(&family::HTTP2_RESETS);
+        for listener in &listeners {
+            let [name] = &listener.labels;
+            listener.http2_resets().for_each(|(reason, count)| samples.add(&[name, reason], count));
+        }
     }
 }
 

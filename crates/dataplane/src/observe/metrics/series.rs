@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::histogram::Histogram;
+use super::http2::Http2Counts;
 use super::refusals::UPSTREAM_CODES;
 
 /// A number that only grows.
@@ -164,6 +165,8 @@ pub(crate) struct ListenerCounts {
     pub tls_done: Count,
     /// TLS handshakes that failed.
     pub tls_failed: Count,
+    /// Its HTTP/2 connections.
+    pub http2: Http2Counts,
 }
 
 /// A listener's series. Held by the listener and by its connections.

@@ -11,6 +11,35 @@ use super::frames::{self, DATA, END_STREAM, GOAWAY, HEADERS, RST_STREAM};
 use super::stub::{pass, serve, serve_rest};
 use super::*;
 use crate::codec::{Client, Interim};
+use crate::observe::metrics::http2::End;
+
+/// Work that its stream's end does not end counts on: more never runs than streams may be open.
+///
+/// Seen to fail: with open streams counted instead of work in `Place::take`, all 40 run.
+#[test]
+#[allow(non_snake_case, reason = "tests carry the numbers of their cases")]
+fn fa_B02_c_work_that_outlives_its_stream() {
+    on_a_core(async {
+        let running = Rc::new(std::cell::Cell::new(0));
+        let count = running.clone();
+        let (_stub, mut io, _task) = serve(Clock::system(), async move |_, _, _| {
+            count.set(count.get() + 1);
+            std::future::pending::<()>().await;
+        });
+        frames::start(&mut io).await;
+        let head = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")];
+        for number in 0..40 {
+            let stream = number * 2 + 1;
+            frames::Frame::head(stream, END_STREAM, &head).write(&mut io).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            frames::Frame::new(RST_STREAM, 0, stream, &8u32.to_be_bytes()).write(&mut io).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(running.get(), 10, "as many as streams may be open");
+        let refused = frames::next(&mut io, &[RST_STREAM]).await.unwrap();
+        assert_eq!(refused.error(), u32::from(Reason::REFUSED_STREAM));
+    });
+}
 
 #[test]
 fn a_connection_that_is_to_end_finishes_what_it_has() {
@@ -75,10 +104,15 @@ fn requests_taken_back_again_and_again_end_the_connection() {
             frames::Frame::new(RST_STREAM, 0, stream, &8u32.to_be_bytes()).write(&mut io).await;
             tokio::task::yield_now().await;
         }
+        // First it is asked to come by another connection.
+        let bye = frames::next(&mut io, &[GOAWAY]).await.unwrap();
+        assert_eq!(bye.error(), u32::from(Reason::NO_ERROR));
         let bye = frames::next(&mut io, &[GOAWAY]).await.unwrap();
         assert_eq!(bye.error(), u32::from(Reason::ENHANCE_YOUR_CALM));
         task.await.unwrap();
-        assert!(stub.ends.borrow().len() >= 100, "{}", stub.ends.borrow().len());
+        assert_eq!(stub.ended.get(), Some(End::Calm));
+        let begun = stub.ends.borrow().len();
+        assert!((39..=51).contains(&begun), "{begun}");
     });
 }
 

@@ -17,6 +17,7 @@ use crate::accept::io::Io;
 use crate::codec::h2::answer::Asker;
 use crate::codec::h2::server::{Service, run};
 use crate::deadline::Timers;
+use crate::observe::metrics::http2::{End as Ending, Reset};
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub(super) struct Stub<H> {
     pub closing: Cell<bool>,
     waker: Cell<Option<Waker>>,
     pub ends: RefCell<Vec<End>>,
+    pub ended: Cell<Option<Ending>>,
 }
 
 pub(super) const LIMITS: Limits = Limits {
@@ -46,6 +48,8 @@ pub(super) const LIMITS: Limits = Limits {
     tls_handshake_timeout: Duration::from_secs(10),
     connections: 10,
     http2_streams: 10,
+    http2_resets: 50,
+    http2_control_frames: 1_000,
     body_bytes: 1 << 20,
 };
 
@@ -95,6 +99,12 @@ where
         let Exchange { bytes_in, bytes_out, complete, .. } = *x;
         self.ends.borrow_mut().push(End { bytes_in, bytes_out, complete });
     }
+
+    fn reset(&self, _: Reset, _: u32) {}
+
+    fn ended(&self, ending: Ending) {
+        self.ended.set(Some(ending));
+    }
 }
 
 /// A connection served by `handler`: the stub, the client's end, and the task that serves it.
@@ -128,6 +138,7 @@ where
         closing: Cell::default(),
         waker: Cell::default(),
         ends: RefCell::default(),
+        ended: Cell::default(),
     });
     let task = spawn_local(run(stub.clone(), Io::Memory(near), Bytes::from_static(read)));
     (stub, far, task)
