@@ -17,6 +17,7 @@ mod enforce;
 mod forward;
 mod live;
 mod observe;
+mod passage;
 mod serve;
 mod site;
 mod status;

@@ -23,10 +23,13 @@ mod snapshot;
 
 mod upstream;
 
+mod passage;
+
 mod diff;
 
 pub use compile::{Inputs, compile, system_authorities};
 pub use diff::{Changed, Changes, diff};
+pub use passage::{Passage, PassageTo, ServerNames};
 pub use regex::Regex;
 pub use rewrite::UnsafePath;
 pub use route::{
@@ -39,6 +42,6 @@ pub use snapshot::{
     Snapshot, Traces,
 };
 pub use upstream::{
-    Balance, Breaker, Dns, Endpoint, EndpointAddress, Health, HealthProbe, Outlier, Pool, Protocol,
-    Retry, Timeouts, Upstream, UpstreamTls,
+    Balance, Breaker, Dns, Endpoint, EndpointAddress, EndpointScheme, Health, HealthProbe, Outlier,
+    Pool, Protocol, Retry, Timeouts, Upstream, UpstreamTls,
 };

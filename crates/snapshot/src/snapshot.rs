@@ -10,7 +10,7 @@ use config::v1::ClientAddressHeader;
 use ipnet::IpNet;
 use policy::{Directory, LogTarget, message::Name};
 
-use crate::{Chain, Route, Router, Upstream};
+use crate::{Chain, Passage, Route, Router, Upstream};
 
 /// A document, compiled.
 #[derive(Debug)]
@@ -86,6 +86,8 @@ pub struct Listener {
     pub protocols: Protocols,
     /// TLS.
     pub tls: Option<ListenerTls>,
+    /// Where its connections go unopened; none where it speaks HTTP.
+    pub passage: Option<Passage>,
     /// Whether upstreams are told of the certificate a caller showed, in `Client-Cert` (RFC 9440).
     pub forward_certificate: bool,
     /// Peers that speak the PROXY protocol.

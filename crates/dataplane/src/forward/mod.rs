@@ -9,7 +9,8 @@
 //! | a copy for another upstream | `mirror.rs` |
 //! | connections: idle, new, how many | `acquire.rs`, `pool.rs`, `connect.rs`, `breaker.rs` |
 //! | one core's view of an upstream | `upstream.rs` |
-//! | who is picked | `balance/`, `hashed.rs`, `ewma.rs` |
+//! | a connection for bytes alone | `dial.rs` |
+//! | who is picked | `choose.rs`, `balance/`, `hashed.rs`, `ewma.rs` |
 //! | what all cores know, whatever the snapshot | `fleet.rs`, `members.rs`, `endpoint.rs` |
 //! | ejections; all of it for operators | `outlier.rs`, `status.rs` |
 //! | lookups and health checks, beside the requests | `background.rs`, `dns.rs`, `health.rs` |
@@ -21,8 +22,10 @@ mod balance;
 mod body;
 mod breaker;
 mod budget;
+mod choose;
 mod compose;
 mod connect;
+mod dial;
 mod dns;
 mod endpoint;
 mod ewma;
@@ -52,6 +55,7 @@ use snapshot::Forward;
 use attempt::Call;
 pub(crate) use background::Background;
 use breaker::{Count, Place};
+pub(crate) use dial::{Dialed, Way, dial};
 pub(crate) use fleet::{Fleet, SharedUpstream};
 use replay::Replay;
 pub(crate) use upstream::{Upstream, upstreams};

@@ -124,6 +124,11 @@ impl Apis<'_, '_, '_> {
         let mut numbers = Vec::with_capacity(written.listeners.len());
         for (number, name) in written.listeners.iter().enumerate() {
             match self.listeners.iter().find(|listener| *listener.name == **name) {
+                Some(listener) if listener.passage.is_some() => {
+                    let what = format!("no request comes by the listener `{name}`");
+                    let hint = "it passes bytes on unopened: name one that speaks HTTP";
+                    self.findings.problem(Problem::new(&at.index(number), what).hint(hint));
+                }
                 Some(listener) => numbers.push(listener.number),
                 None => {
                     let names = self.listeners.iter().map(|listener| &*listener.name);

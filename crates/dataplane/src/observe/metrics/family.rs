@@ -93,6 +93,10 @@ families! {
         "Connections open.";
     HANDSHAKES = "gateward_tls_handshakes_total", Counter, ["listener", "result"],
         "TLS handshakes; the result is done or failed.";
+    PASSED = "gateward_tcp_connections_total", Counter, ["listener", "outcome"],
+        "Connections of TCP listeners that are over, by how they ended.";
+    PASSED_BYTES = "gateward_tcp_bytes_total", Counter, ["listener", "direction"],
+        "Bytes passed on by TCP listeners; the direction is up, to the upstream, or down.";
     CERTIFICATE_END = "gateward_certificate_expiry_timestamp_seconds", Gauge,
         ["listener", "file", "name"],
         "When a certificate ends, in seconds since 1970; the name is its first.";

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::histogram::Histogram;
 use super::refusals::UPSTREAM_CODES;
+use crate::passage::Outcome;
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -164,6 +165,12 @@ pub(crate) struct ListenerCounts {
     pub tls_done: Count,
     /// TLS handshakes that failed.
     pub tls_failed: Count,
+    /// Connections passed on unopened that are over, by [`Outcome`].
+    pub outcomes: [Count; Outcome::ALL.len()],
+    /// Bytes passed on to upstreams.
+    pub bytes_up: Count,
+    /// Bytes passed on to clients.
+    pub bytes_down: Count,
 }
 
 /// A listener's series. Held by the listener and by its connections.
@@ -189,6 +196,22 @@ impl ListenerSeries {
     pub fn handshake(&self, core: usize, done: bool) {
         if let Some(counts) = self.cores.of(core) {
             if done { &counts.tls_done } else { &counts.tls_failed }.add(1);
+        }
+    }
+
+    /// Counts bytes passed on unopened.
+    pub fn passed(&self, core: usize, up: u64, down: u64) {
+        if let Some(counts) = self.cores.of(core) {
+            counts.bytes_up.add(up);
+            counts.bytes_down.add(down);
+        }
+    }
+
+    /// Counts the end of a connection that was passed on.
+    pub fn ended(&self, core: usize, outcome: Outcome) {
+        let counts = self.cores.of(core);
+        if let Some(count) = counts.and_then(|counts| counts.outcomes.get(outcome as usize)) {
+            count.add(1);
         }
     }
 
