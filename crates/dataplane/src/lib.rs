@@ -17,7 +17,7 @@ mod enforce;
 mod forward;
 mod live;
 mod observe;
-mod passage;
+mod relay;
 mod serve;
 mod site;
 mod status;

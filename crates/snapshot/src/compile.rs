@@ -10,7 +10,7 @@ mod findings;
 mod host;
 mod listeners;
 mod matches;
-mod passages;
+mod relays;
 mod policies;
 mod retry;
 mod split;
@@ -88,6 +88,7 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
         listeners,
         admin,
         router,
+        apis: apis::versions(&routes),
         routes,
         fallback: Chain::of(&[&for_all]),
         upstreams: upstreams.finish(),

@@ -23,13 +23,13 @@ mod snapshot;
 
 mod upstream;
 
-mod passage;
+mod relay;
 
 mod diff;
 
 pub use compile::{Inputs, compile, system_authorities};
 pub use diff::{Changed, Changes, diff};
-pub use passage::{Passage, PassageTo, ServerNames};
+pub use relay::{Relay, RelayTo, ServerNames};
 pub use regex::Regex;
 pub use rewrite::UnsafePath;
 pub use route::{

@@ -21,7 +21,7 @@ use crate::codec::h2::server::Service;
 use crate::codec::{h1, h2};
 use crate::core::Core;
 use crate::deadline::{Deadline, Elapsed, Timers};
-use crate::{passage, serve};
+use crate::{relay, serve};
 
 /// What every HTTP/2 connection starts with (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -29,7 +29,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Serves a connection from its first byte to its last.
 pub(super) async fn run(core: &Rc<Core>, door: &Rc<Door>, arrival: Arrival) {
     let listener = door.listener();
-    if listener.passage.is_some() {
+    if listener.relay.is_some() {
         return Box::pin(pass(core, door, &listener, arrival)).await;
     }
     if listener.tls.is_none() && listener.proxy_protocol.is_none() {
@@ -52,7 +52,7 @@ pub(super) async fn run(core: &Rc<Core>, door: &Rc<Door>, arrival: Arrival) {
 async fn pass(core: &Rc<Core>, door: &Rc<Door>, listener: &Listener, arrival: Arrival) {
     let mut deadline = Deadline::after(&core.timers, listener.limits.tls_handshake_timeout);
     match introduce(core, door, listener, arrival, &mut deadline).await {
-        Ok(known) => passage::run(core, door, known, deadline).await,
+        Ok(known) => relay::run(core, door, known, deadline).await,
         Err(error) => turned_away(listener, &error),
     }
 }

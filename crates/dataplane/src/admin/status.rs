@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
-use snapshot::{Listener, Passage, PassageTo, ShownCertificate, Snapshot};
+use snapshot::{Listener, Relay, RelayTo, ShownCertificate, Snapshot};
 
 use super::Instance;
 use crate::observe::metrics::{Format, Gauges, Process};
@@ -120,9 +120,9 @@ fn listener(one: &Listener, connections: &HashMap<Arc<str>, u64>, now: i64) -> L
 }
 
 fn spoken(one: &Listener) -> Vec<&'static str> {
-    match &one.passage {
-        Some(Passage { to: PassageTo::One(_), .. }) => vec!["tcp"],
-        Some(Passage { to: PassageTo::Named(_), .. }) => vec!["tls_passthrough"],
+    match &one.relay {
+        Some(Relay { to: RelayTo::One(_), .. }) => vec!["tcp"],
+        Some(Relay { to: RelayTo::Named(_), .. }) => vec!["tls_passthrough"],
         None => {
             let spoken = [(one.protocols.http1, "http1"), (one.protocols.http2, "http2")];
             spoken.into_iter().filter_map(|(on, name)| on.then_some(name)).collect()

@@ -6,6 +6,7 @@
 //! | one try, its timers, and how it can fail | `attempt.rs`, `timing.rs`, `failure.rs` |
 //! | the request's body for several tries | `replay.rs` |
 //! | the response's body under watch; tunnels | `body.rs`, `tunnel.rs` |
+//! | what a gRPC caller is told where the upstream does not say it | `grpc_answer.rs` |
 //! | a copy for another upstream | `mirror.rs` |
 //! | connections: idle, new, how many | `acquire.rs`, `pool.rs`, `connect.rs`, `breaker.rs` |
 //! | one core's view of an upstream | `upstream.rs` |
@@ -31,6 +32,7 @@ mod endpoint;
 mod ewma;
 mod failure;
 mod fleet;
+mod grpc_answer;
 mod hashed;
 mod health;
 mod members;
@@ -92,6 +94,9 @@ pub(crate) async fn send(
         return Err(Refusal::new(&codes::UPSTREAM_OVERLOADED).note(note));
     };
     let retry = forward.retry.as_ref().unwrap_or(&config.retry);
+    if let Some(refusal) = grpc_answer::refuse_timeout(&x.request) {
+        return Err(refusal);
+    }
     let now = core.timers.now();
     upstream.shared().state.budget.request(now);
     let timeouts = part.timeouts;
@@ -120,6 +125,9 @@ pub(crate) async fn send(
     };
     let passed = call.run(x, place, now).await;
     drop(call);
+    if matches!(passed, Ok(Passed::Response)) && x.request.is_grpc() {
+        grpc_answer::complete(&mut x.response);
+    }
     upstream.give(composed);
     passed
 }

@@ -38,7 +38,7 @@ pub struct Observer {
     logs: Logs,
     traces: Traces,
     refused: Arc<RefusedLines>,
-    passages: Arc<Lines>,
+    relays: Arc<Lines>,
 }
 
 /// What observes the exchanges of one snapshot. Made once per swap, shared by all cores.
@@ -47,13 +47,13 @@ pub(crate) struct Observed {
     handles: Handles,
     tracing: Option<Tracing>,
     refused: Arc<RefusedLines>,
-    passages: Arc<Lines>,
+    relays: Arc<Lines>,
     /// Held for as long as anybody logs by this snapshot.
     _logs: Vec<Arc<Writer>>,
 }
 
 /// Lines a second and core on connections that were passed on.
-const PASSAGE_LINES: u64 = 100;
+const RELAY_LINES: u64 = 100;
 
 impl Observer {
     /// Observes an instance with this many cores.
@@ -68,7 +68,7 @@ impl Observer {
             logs: Logs::default(),
             traces: Traces::default(),
             refused: Arc::new(RefusedLines::new(workers)),
-            passages: Arc::new(Lines::new(workers, PASSAGE_LINES)),
+            relays: Arc::new(Lines::new(workers, RELAY_LINES)),
         })
     }
 
@@ -82,7 +82,7 @@ impl Observer {
             handles: self.metrics.resolve(snapshot),
             tracing: tracing.transpose().map_err(|problem| vec![problem])?,
             refused: self.refused.clone(),
-            passages: self.passages.clone(),
+            relays: self.relays.clone(),
             _logs: logs,
         }))
     }
@@ -131,8 +131,8 @@ impl Observed {
 
     /// Whether there is room for a line on a connection that was passed on; if so, how many such
     /// lines found none since the last one.
-    pub(crate) fn passage_line(&self, core: usize, second: u64) -> Option<u64> {
-        self.passages.room(core, second)
+    pub(crate) fn relay_line(&self, core: usize, second: u64) -> Option<u64> {
+        self.relays.room(core, second)
     }
 }
 

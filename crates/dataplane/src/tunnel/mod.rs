@@ -36,26 +36,20 @@ pub(crate) enum End {
 }
 
 /// Carries bytes both ways until both ends are done, one of them breaks, or nothing moves for
-/// `idle`. The end of one direction is passed on and leaves the other open. Gives the bytes that
-/// went up (to the upstream) and down.
+/// `idle`. The end of one direction is passed on and leaves the other open. `on_moved` is told of
+/// the bytes that went up (to the upstream) and down, as they go.
 pub(crate) async fn copy(
     mut client: impl Duplex,
     upstream: Upgraded,
     idle: Duration,
-) -> (u64, u64) {
+    on_moved: impl FnMut(u64, u64),
+) {
     let Upgraded { io: mut upstream, read } = upstream;
     let early = Early { down: read, ..Early::default() };
-    let (mut up, mut down) = (0, 0);
-    let moved = |more_up, more_down| {
-        up += more_up;
-        down += more_down;
-    };
-    between(&mut client, &mut *upstream, early, idle, moved).await;
-    (up, down)
+    between(&mut client, &mut *upstream, early, idle, on_moved).await;
 }
 
-/// The same between two streams that are its caller's, who is told of the bytes that went up and
-/// down as they go.
+/// The same between two streams that are its caller's, who is told how it ended.
 ///
 /// A tunnel that waits holds no buffer: bytes are read into one that the core's tunnels share, and
 /// only what the other side does not take at once is kept, at most one such buffer each way.
@@ -109,7 +103,16 @@ mod tests {
         let (upstream, near_upstream) = duplex(100);
         let upgraded =
             Upgraded { io: Box::new(near_upstream), read: Bytes::from_static(read.as_bytes()) };
-        (client, upstream, copy(near_client, upgraded, idle))
+        let counted = async move {
+            let (mut up, mut down) = (0, 0);
+            let moved = |more_up, more_down| {
+                up += more_up;
+                down += more_down;
+            };
+            copy(near_client, upgraded, idle, moved).await;
+            (up, down)
+        };
+        (client, upstream, counted)
     }
 
     const LONG: Duration = Duration::from_secs(3600);

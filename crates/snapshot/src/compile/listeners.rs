@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base::{Pointer, Problem};
 use config::v1;
 
-use super::passages::Passages;
+use super::relays::Relays;
 use super::upstreams::Upstreams;
 use super::{Findings, Inputs, bind};
 use crate::diff::fingerprint;
@@ -48,7 +48,7 @@ pub(super) fn compile(
             let place = tls::Place { name: &listener.name, at: &at.key("tls") };
             tls::server(tls, &place, protocols, files, inputs, findings)
         });
-        let passage = Passages { listener, at: &at, upstreams, findings }.compile();
+        let relay = Relays { listener, at: &at, upstreams, findings }.compile();
         let fingerprint = fingerprint(listener, tls.as_ref().map(|tls| &tls.identity));
         listeners.push(Arc::new(Listener {
             name: listener.name.as_str().into(),
@@ -56,7 +56,7 @@ pub(super) fn compile(
             bind: bind.unwrap_or(Bind::Unix("".into())),
             protocols,
             tls,
-            passage,
+            relay,
             forward_certificate: listener
                 .tls
                 .as_ref()

@@ -347,9 +347,11 @@ impl Client for Server {
         }
         let (io, read) = self.wire.borrow_mut().take();
         let client = Rewind::new(io, read.freeze());
-        let (up, down) = tunnel::copy(client, upstream, self.limits.body_idle_timeout).await;
-        x.bytes_in = up;
-        x.bytes_out = down;
+        let moved = |up, down| {
+            x.bytes_in += up;
+            x.bytes_out += down;
+        };
+        tunnel::copy(client, upstream, self.limits.body_idle_timeout, moved).await;
         x.complete = true;
     }
 }

@@ -11,7 +11,7 @@ use super::refusals::UPSTREAM_CODES;
 use super::series::{CLASSES, Count, ListenerCounts, RouteCounts};
 use super::text::{Format, Text};
 use super::{Metrics, OTHER};
-use crate::passage::Outcome;
+use crate::relay::Outcome;
 use crate::status::{EndpointStatus, UpstreamStatus};
 
 /// Endpoint addresses shown; names can have any number of them.
@@ -150,10 +150,10 @@ impl Metrics {
             samples.add(&[name, "done"], listener.cores.sum(|counts| counts.tls_done.get()));
             samples.add(&[name, "failed"], listener.cores.sum(|counts| counts.tls_failed.get()));
         }
-        self.passages(text);
+        self.relays(text);
     }
 
-    fn passages(&self, text: &mut Text) {
+    fn relays(&self, text: &mut Text) {
         let listeners = self.listeners.list();
         let mut samples = text.family(&family::PASSED);
         for listener in &listeners {

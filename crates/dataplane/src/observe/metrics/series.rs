@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::histogram::Histogram;
 use super::refusals::UPSTREAM_CODES;
-use crate::passage::Outcome;
+use crate::relay::Outcome;
 
 /// A number that only grows.
 #[derive(Debug, Default)]

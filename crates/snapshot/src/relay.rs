@@ -10,9 +10,9 @@ use crate::router::Host;
 
 /// The way of a TCP listener's connections to an upstream.
 #[derive(Debug)]
-pub struct Passage {
+pub struct Relay {
     /// Where they go.
-    pub to: PassageTo,
+    pub to: RelayTo,
     /// Time without a byte either way.
     pub idle_timeout: Duration,
     /// Whether the upstream is told the client's address, by the PROXY protocol.
@@ -21,7 +21,7 @@ pub struct Passage {
 
 /// Where the connections of a TCP listener go.
 #[derive(Debug)]
-pub enum PassageTo {
+pub enum RelayTo {
     /// All to the same upstreams.
     One(Split),
     /// By the name in their ClientHello.

@@ -8,19 +8,19 @@ use config::v1;
 use super::upstreams::Upstreams;
 use super::{Findings, host, retry, split};
 use crate::router::Host;
-use crate::{Part, Passage, PassageTo, ServerNames, Split};
+use crate::{Part, Relay, RelayTo, ServerNames, Split};
 
-/// What compiling a passage needs.
-pub(super) struct Passages<'a, 'u> {
+/// What compiling a relay needs.
+pub(super) struct Relays<'a, 'u> {
     pub listener: &'a v1::Listener,
     pub at: &'a Pointer,
     pub upstreams: &'a mut Upstreams<'u>,
     pub findings: &'a mut Findings,
 }
 
-impl Passages<'_, '_> {
-    /// The passage of a listener that speaks no HTTP.
-    pub fn compile(mut self) -> Option<Passage> {
+impl Relays<'_, '_> {
+    /// The relay of a listener that speaks no HTTP.
+    pub fn compile(mut self) -> Option<Relay> {
         match (&self.listener.tcp, &self.listener.tls_passthrough) {
             (None, None) => None,
             (Some(tcp), passthrough) => {
@@ -32,21 +32,21 @@ impl Passages<'_, '_> {
                 self.check_alone("tcp");
                 let at = self.at.key("tcp");
                 retry::check_not_zero("idle_timeout", tcp.idle_timeout, &at, self.findings);
-                let to = PassageTo::One(self.split(&tcp.upstream, &at.key("upstream"))?);
-                Some(passage(to, tcp.idle_timeout, tcp.send_proxy_protocol))
+                let to = RelayTo::One(self.split(&tcp.upstream, &at.key("upstream"))?);
+                Some(relay(to, tcp.idle_timeout, tcp.send_proxy_protocol))
             }
             (None, Some(tls)) => {
                 self.check_alone("tls_passthrough");
                 let at = self.at.key("tls_passthrough");
                 retry::check_not_zero("idle_timeout", tls.idle_timeout, &at, self.findings);
-                let to = PassageTo::Named(self.server_names(tls, &at));
-                Some(passage(to, tls.idle_timeout, tls.send_proxy_protocol))
+                let to = RelayTo::Named(self.server_names(tls, &at));
+                Some(relay(to, tls.idle_timeout, tls.send_proxy_protocol))
             }
         }
     }
 
     /// Refuses what only means something where HTTP is spoken.
-    fn check_alone(&mut self, passage: &str) {
+    fn check_alone(&mut self, relay: &str) {
         let listener = self.listener;
         let limits = |limits: &v1::ListenerLimits| serde_json::to_value(limits).ok();
         let (written, usual) = (limits(&listener.limits), limits(&v1::ListenerLimits::default()));
@@ -67,7 +67,7 @@ impl Passages<'_, '_> {
             }
         }
         for (at, name) in wrong {
-            let what = format!("`{name}` does nothing beside `{passage}`: bytes pass unopened");
+            let what = format!("`{name}` does nothing beside `{relay}`: bytes pass unopened");
             let hint = match name {
                 "tls" => "remove it, or remove the other for a listener that opens TLS",
                 "client_address" => "remove it; `proxy_protocol` tells the client's address here",
@@ -139,8 +139,8 @@ const HTTP_LIMITS: [&str; 7] = [
     "body_bytes",
 ];
 
-fn passage(to: PassageTo, idle_timeout: Span, send_proxy_protocol: bool) -> Passage {
-    Passage { to, idle_timeout: idle_timeout.get(), send_proxy_protocol }
+fn relay(to: RelayTo, idle_timeout: Span, send_proxy_protocol: bool) -> Relay {
+    Relay { to, idle_timeout: idle_timeout.get(), send_proxy_protocol }
 }
 
 /// A name that TLS clients can ask for (RFC 6066 §3).

@@ -150,12 +150,12 @@ impl Record {
 
     fn line(&self, running: &Running) {
         let second = self.core.clock.wall().as_secs();
-        let Some(untold) = running.observed.passage_line(self.core.number, second) else { return };
+        let Some(untold) = running.observed.relay_line(self.core.number, second) else { return };
         let listener = self.door.listener();
         macro_rules! say {
             ($level:ident) => {
                 tracing::$level!(
-                    target: "gateward::passage",
+                    target: "gateward::relay",
                     listener = &*listener.name,
                     client = self.peer.map(tracing::field::display),
                     server_name = self.name.as_deref(),

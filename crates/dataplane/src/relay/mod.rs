@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use snapshot::{PassageTo, Split};
+use snapshot::{RelayTo, Split};
 use tokio::io::AsyncWriteExt;
 
 use crate::accept::Introduced;
@@ -56,7 +56,7 @@ async fn open(
     record: &mut Record,
 ) -> Result<Opened, Outcome> {
     let Introduced { io: mut client, mut read, peer, local } = known;
-    let named = door.listener().passage.as_ref().is_some_and(is_named);
+    let named = door.listener().relay.as_ref().is_some_and(is_named);
     if named {
         let seen = deadline.within(hello(&mut client, &mut read)).await;
         record.name = seen.map_err(|_| Outcome::HelloTimeout)??;
@@ -64,8 +64,8 @@ async fn open(
     drop(deadline);
     // Both are of the same document, whatever was swapped since the connection came.
     let (running, listener) = (core.running(), door.listener());
-    let passage = listener.passage.as_ref().ok_or(Outcome::Cut)?;
-    let Some(split) = split(&passage.to, named, record.name.as_deref()) else {
+    let relay = listener.relay.as_ref().ok_or(Outcome::Cut)?;
+    let Some(split) = split(&relay.to, named, record.name.as_deref()) else {
         // Whether the client can still hear it is its own affair.
         let _ = client.write_all(UNRECOGNIZED_NAME).await;
         return Err(Outcome::NameUnknown);
@@ -79,25 +79,25 @@ async fn open(
         record.note = refusal.note;
         Outcome::of(refusal.code)
     })?;
-    if passage.send_proxy_protocol {
+    if relay.send_proxy_protocol {
         let mut early = BytesMut::from(&*proxy_protocol::header(peer, local));
         early.extend_from_slice(&read);
         read = early;
     }
-    Ok(Opened { client, upstream, early: read.freeze(), idle: passage.idle_timeout })
+    Ok(Opened { client, upstream, early: read.freeze(), idle: relay.idle_timeout })
 }
 
-fn is_named(passage: &snapshot::Passage) -> bool {
-    matches!(passage.to, PassageTo::Named(_))
+fn is_named(relay: &snapshot::Relay) -> bool {
+    matches!(relay.to, RelayTo::Named(_))
 }
 
 /// Where a connection goes. One whose name was not read, because names counted for nothing when it
 /// came, goes nowhere by names.
-fn split<'p>(to: &'p PassageTo, named: bool, name: Option<&str>) -> Option<&'p Split> {
+fn split<'p>(to: &'p RelayTo, named: bool, name: Option<&str>) -> Option<&'p Split> {
     match to {
-        PassageTo::One(split) => Some(split),
-        PassageTo::Named(names) if named => names.find(name),
-        PassageTo::Named(_) => None,
+        RelayTo::One(split) => Some(split),
+        RelayTo::Named(names) if named => names.find(name),
+        RelayTo::Named(_) => None,
     }
 }
 
