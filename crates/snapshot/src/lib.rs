@@ -29,8 +29,8 @@ mod diff;
 
 pub use compile::{Inputs, compile, system_authorities};
 pub use diff::{Changed, Changes, diff};
-pub use relay::{Relay, RelayTo, ServerNames};
 pub use regex::Regex;
+pub use relay::{Relay, RelayTo, ServerNames};
 pub use rewrite::UnsafePath;
 pub use route::{
     Action, Api, Chain, ChainStep, FixedAnswer, Forward, HostRewrite, Level, Mirror, Part,

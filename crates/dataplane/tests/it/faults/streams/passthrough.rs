@@ -69,7 +69,8 @@ async fn fa_D19_b_a_hello_that_is_too_long_or_broken_goes_nowhere() {
     crumbs.resize(5 + (16 << 10), 0);
     crumbs[6..9].copy_from_slice(&[0, 0x3f, 0xfc]);
     let crumbs = hello::in_records(&crumbs, 1);
-    let behind = [&whole[..3], &((whole.len() - 4) as u16).to_be_bytes(), &whole[5..], &[0]].concat();
+    let behind =
+        [&whole[..3], &((whole.len() - 4) as u16).to_be_bytes(), &whole[5..], &[0]].concat();
     for (what, bytes) in [
         ("longer", longer),
         ("crumbs", crumbs),

@@ -261,7 +261,8 @@ async fn fa_H02_c_an_upstreams_no_is_an_answer_like_any_other() {
     client.send(&format!("{opening}GET /behind HTTP/1.1\r\nHost: a.test\r\n\r\n")).await;
     let mut upstream = bench.arrival().await;
     assert!(upstream.request().await.contains("12\r\n"));
-    let no = "HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 13\r\nContent-Length: 0\r\n\r\n";
+    let no =
+        "HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 13\r\nContent-Length: 0\r\n\r\n";
     upstream.send(no).await;
     let answer = client.answer().await;
     assert_eq!((answer.status, answer.field("sec-websocket-version")), (426, Some("13")));
@@ -279,16 +280,18 @@ async fn fa_H02_c_an_upstreams_no_is_an_answer_like_any_other() {
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn fa_H02_d_a_request_with_a_body_opens_no_socket() {
     let mut bench = Bench::new(&document(""), 64 << 10);
-    for (framing, body) in [
-        ("Content-Length: 5", "hello"),
-        ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n"),
-    ] {
+    for (framing, body) in
+        [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")]
+    {
         let mut client = bench.client();
         let opening = OPENING.replace(KEY, &format!("{KEY}{framing}\r\n"));
         client.send(&format!("{opening}{body}")).await;
         let mut upstream = bench.arrival().await;
         let asked = upstream.request().await.to_ascii_lowercase();
-        assert!(!asked.contains("upgrade") && asked.contains(&framing.to_ascii_lowercase()), "{asked}");
+        assert!(
+            !asked.contains("upgrade") && asked.contains(&framing.to_ascii_lowercase()),
+            "{asked}"
+        );
         assert_eq!(upstream.bytes(body.len()).await, body);
         upstream.send("HTTP/1.1 400 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
         assert_eq!(client.answer().await.status, 400);
@@ -304,9 +307,13 @@ async fn fa_H07_a_foreign_page_opens_no_socket_where_the_route_names_the_origin(
     let own = "routes: [ { match: { headers: { origin: 'https://app.test' } } } ]";
     let mut bench = Bench::new(&document(own), 64 << 10);
     let from = |origin: &str| OPENING.replace(KEY, &format!("{KEY}Origin: {origin}\r\n"));
-    for origin in
-        ["https://evil.test", "https://app.test.evil.test", "null", "http://app.test", "https://app.test\r\nOrigin: https://evil.test"]
-    {
+    for origin in [
+        "https://evil.test",
+        "https://app.test.evil.test",
+        "null",
+        "http://app.test",
+        "https://app.test\r\nOrigin: https://evil.test",
+    ] {
         let mut client = bench.client();
         client.send(&from(origin)).await;
         assert_eq!(client.answer().await.status, 404, "{origin}");
