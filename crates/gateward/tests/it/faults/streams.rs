@@ -65,6 +65,12 @@ fn tunnels() -> usize {
     asked.map_or(400, |number| number.parse().expect("a number"))
 }
 
+/// Has a little go from one end to the other.
+fn carry(from: &mut TcpStream, to: &mut TcpStream) {
+    from.write_all(&[7; 3_000]).unwrap();
+    to.read_exact(&mut [0; 3_000]).unwrap();
+}
+
 /// Bytes of memory that one of `open`'s tunnels costs, idle, after each has carried a little both
 /// ways.
 fn cost(gateway: &Gateway, open: &dyn Fn() -> (TcpStream, TcpStream)) -> f64 {
@@ -72,13 +78,8 @@ fn cost(gateway: &Gateway, open: &dyn Fn() -> (TcpStream, TcpStream)) -> f64 {
     let mut more = |count: usize| {
         for _ in 0..count {
             let (mut client, mut upstream) = open();
-            for (from, to) in [(0, 1), (1, 0)] {
-                let ends = [&mut client, &mut upstream];
-                let [one, other] = ends;
-                let (from, to) = if from < to { (one, other) } else { (other, one) };
-                from.write_all(&[7; 3_000]).unwrap();
-                to.read_exact(&mut [0; 3_000]).unwrap();
-            }
+            carry(&mut client, &mut upstream);
+            carry(&mut upstream, &mut client);
             held.push((client, upstream));
         }
     };
@@ -90,31 +91,44 @@ fn cost(gateway: &Gateway, open: &dyn Fn() -> (TcpStream, TcpStream)) -> f64 {
     (resident() - before) / tunnels() as f64
 }
 
-/// An idle tunnel holds no buffer: it costs 12 KiB at most, be it a TCP listener's or an upgraded
-/// request's.
+/// What an idle tunnel may cost.
+const MOST: f64 = 12.0 * 1024.0;
+
+/// Room for all of them.
+const BOUNDS: &str = "breaker: { running: 20000, connections: 20000 }";
+
+/// An idle connection of a TCP listener holds no buffer: it costs 12 KiB at most.
 ///
 /// Seen to fail: with a buffer of 16 KiB each way kept by `tunnel/half.rs`.
 #[test]
-fn fa_H05_an_idle_tunnel_costs_little() {
-    const MOST: f64 = 12.0 * 1024.0;
+fn fa_H05_a_an_idle_relayed_connection_costs_little() {
     let (port, kept) = keeper();
     let raw = testkit::port::reserved();
-    let bounds = "breaker: { running: 20000, connections: 20000 }";
     let gateway = Gateway::start(&format!(
-        "listeners:
-  - {{ name: web, bind: \"127.0.0.1:@WEB@\" }}
-  - {{ name: raw, bind: \"127.0.0.1:{raw}\", tcp: {{ upstream: kept }} }}
-upstreams:
-  - {{ name: kept, endpoints: [ \"tcp://127.0.0.1:{port}\" ], {bounds} }}
-  - {{ name: web, endpoints: [ \"http://127.0.0.1:{port}\" ], {bounds} }}
-apis: [ {{ name: all, upstream: web }} ]
+        "listeners: [ {{ name: raw, bind: \"127.0.0.1:{raw}\", tcp: {{ upstream: kept }} }} ]
+upstreams: [ {{ name: kept, endpoints: [ \"tcp://127.0.0.1:{port}\" ], {BOUNDS} }} ]
 "
     ));
-    let relayed = || {
+    let cost = cost(&gateway, &|| {
         let client = TcpStream::connect((Ipv4Addr::LOCALHOST, raw)).unwrap();
         (client, next(&kept))
-    };
-    let upgraded = || {
+    });
+    println!("an idle relayed connection costs {:.1} KiB", cost / 1024.0);
+    assert!(cost <= MOST, "{cost} bytes");
+}
+
+/// The same of a request that became a tunnel.
+///
+/// Seen to fail: as `fa_H05_a`.
+#[test]
+fn fa_H05_b_an_idle_upgraded_connection_costs_little() {
+    let (port, kept) = keeper();
+    let gateway = Gateway::start(&format!(
+        "upstreams: [ {{ name: kept, endpoints: [ \"http://127.0.0.1:{port}\" ], {BOUNDS} }} ]
+apis: [ {{ name: all, upstream: kept }} ]
+"
+    ));
+    let cost = cost(&gateway, &|| {
         let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, gateway.port)).unwrap();
         let ask = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n";
         client.write_all(ask.as_bytes()).unwrap();
@@ -124,14 +138,9 @@ apis: [ {{ name: all, upstream: web }} ]
         upstream.write_all(yes.as_bytes()).unwrap();
         read_head(&mut client);
         (client, upstream)
-    };
-    for (what, open) in
-        [("relayed", &relayed as &dyn Fn() -> _), ("upgraded", &upgraded as &dyn Fn() -> _)]
-    {
-        let cost = cost(&gateway, open);
-        println!("an idle {what} connection costs {:.1} KiB", cost / 1024.0);
-        assert!(cost <= MOST, "{what}: {cost} bytes");
-    }
+    });
+    println!("an idle upgraded connection costs {:.1} KiB", cost / 1024.0);
+    assert!(cost <= MOST, "{cost} bytes");
 }
 
 fn read_head(stream: &mut TcpStream) {
