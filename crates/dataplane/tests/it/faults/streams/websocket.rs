@@ -225,7 +225,7 @@ async fn fa_H02_a_handshakes_that_no_server_may_accept_are_refused() {
     ] {
         let mut client = bench.client_of(4 << 20);
         client.send(&opening).await;
-        assert_eq!(client.answer().await.status, status, "{what}");
+        assert_eq!(patient(client.answer()).await.status, status, "{what}");
     }
     bench.settle().await;
     assert!(bench.nobody_arrived(), "the upstream heard of it");
@@ -245,7 +245,7 @@ async fn fa_H02_b_an_upgrade_that_connection_does_not_name_is_none() {
     let asked = upstream.request().await.to_ascii_lowercase();
     assert!(!asked.contains("upgrade"), "{asked}");
     upstream.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n").await;
-    assert_eq!(client.answer().await.status, 502, "a switch nobody asked for");
+    assert_eq!(patient(client.answer()).await.status, 502, "a switch nobody asked for");
 }
 
 /// The version is the upstream's to judge; its answer passes as it is. What the client sent behind
@@ -264,10 +264,10 @@ async fn fa_H02_c_an_upstreams_no_is_an_answer_like_any_other() {
     let no =
         "HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 13\r\nContent-Length: 0\r\n\r\n";
     upstream.send(no).await;
-    let answer = client.answer().await;
+    let answer = patient(client.answer()).await;
     assert_eq!((answer.status, answer.field("sec-websocket-version")), (426, Some("13")));
     assert!(answer.closes());
-    assert_eq!(client.rest().await, "");
+    assert_eq!(patient(client.rest()).await, "");
     bench.settle().await;
     assert!(upstream.read.is_empty() && bench.nobody_arrived(), "the upstream heard more");
 }
@@ -294,7 +294,7 @@ async fn fa_H02_d_a_request_with_a_body_opens_no_socket() {
         );
         assert_eq!(upstream.bytes(body.len()).await, body);
         upstream.send("HTTP/1.1 400 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
-        assert_eq!(client.answer().await.status, 400);
+        assert_eq!(patient(client.answer()).await.status, 400);
     }
 }
 
@@ -316,7 +316,7 @@ async fn fa_H07_a_foreign_page_opens_no_socket_where_the_route_names_the_origin(
     ] {
         let mut client = bench.client();
         client.send(&from(origin)).await;
-        assert_eq!(client.answer().await.status, 404, "{origin}");
+        assert_eq!(patient(client.answer()).await.status, 404, "{origin}");
     }
     assert!(bench.nobody_arrived(), "the upstream heard of it");
     let mut client = bench.client();
@@ -351,9 +351,9 @@ async fn fa_H08_a_socket_ends_when_its_api_is_published_no_more() {
     assert_eq!(upstream.bytes(5).await, "still");
     let gone = document("").replace("name: up, upstream", "name: other, upstream");
     bench.run_by(&gone);
-    assert_eq!(client.rest().await, "");
+    assert_eq!(patient(client.rest()).await, "");
     let mut rest = Vec::new();
-    upstream.stream.read_to_end(&mut rest).await.unwrap();
+    patient(upstream.stream.read_to_end(&mut rest)).await.unwrap();
     assert!(rest.is_empty());
 }
 
@@ -375,5 +375,5 @@ async fn fa_H06_b_a_slow_reader_of_a_socket_slows_the_sender() {
         assert!(sent <= PIPE + (16 << 10) + (64 << 10), "{sent} bytes went where nobody reads");
     }
     drop(upstream);
-    assert_eq!(client.rest().await.len(), sent);
+    assert_eq!(patient(client.rest()).await.len(), sent);
 }
