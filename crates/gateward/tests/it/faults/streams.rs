@@ -256,7 +256,7 @@ upstreams:
 
 /// curl and openssl meet the server of the name they ask for, with its own certificate.
 ///
-/// Seen to fail: with the routes' upstreams changed for one another, both meet the wrong
+/// Seen to fail: with `ServerNames::find` giving any exact name's upstream, one name meets the wrong
 /// certificate.
 #[test]
 fn fa_H14_k_real_clients_meet_the_server_of_their_name() {

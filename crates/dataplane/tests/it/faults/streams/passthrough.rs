@@ -192,8 +192,8 @@ async fn fa_D19_d_a_fragmented_hello_meets_the_same_certificate() {
     let (two, two_key) = certificate("two.test");
     let mut files = Memory::default();
     for (name, of) in [("one", &one_key), ("two", &two_key)] {
-        files = files.file(&format!("{name}.pem"), of.cert.pem());
-        files = files.file(&format!("{name}.key"), of.signing_key.serialize_pem());
+        files = files.file(format!("{name}.pem"), of.cert.pem());
+        files = files.file(format!("{name}.key"), of.signing_key.serialize_pem());
     }
     let document = "version: 1
 listeners:
