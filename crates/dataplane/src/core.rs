@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base::Clock;
 use policy::Exchange;
 use snapshot::{Listener, Snapshot};
+use tokio::sync::Notify;
 
 use crate::deadline::Timers;
 use crate::forward::Upstream;
@@ -28,6 +29,8 @@ pub(crate) struct Core {
     pub timers: Rc<Timers>,
     current: RefCell<Rc<Running>>,
     draining: Cell<bool>,
+    /// Wakes who has to look at what runs now.
+    swapped: Notify,
     #[allow(
         clippy::vec_box,
         reason = "an exchange is large: its box is handed on, it is not moved"
@@ -61,6 +64,7 @@ impl Core {
             clock,
             current: RefCell::new(running),
             draining: Cell::new(false),
+            swapped: Notify::new(),
             spare: RefCell::default(),
         }
     }
@@ -73,6 +77,20 @@ impl Core {
     /// From now on, new requests run by `running`.
     pub fn swap(&self, running: Rc<Running>) {
         self.current.replace(running);
+        self.swapped.notify_waiters();
+    }
+
+    /// Waits until what runs has no API of this name and version any more; for ever where there is
+    /// none to wait for.
+    pub async fn unpublished(&self, api: Option<(Arc<str>, Option<Arc<str>>)>) {
+        let Some((name, version)) = api else { return std::future::pending().await };
+        loop {
+            let swapped = self.swapped.notified();
+            if !self.running().snapshot.has_api(&name, version.as_deref()) {
+                return;
+            }
+            swapped.await;
+        }
     }
 
     /// Whether the instance is going down: answers carry `Connection: close`, HTTP/2 connections

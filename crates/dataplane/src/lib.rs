@@ -17,6 +17,7 @@ mod enforce;
 mod forward;
 mod live;
 mod observe;
+mod relay;
 mod serve;
 mod site;
 mod status;

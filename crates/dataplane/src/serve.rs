@@ -60,7 +60,7 @@ pub(crate) async fn serve<C: Client>(core: &Rc<Core>, x: &mut Exchange, client: 
     close |= passage.response(x).await;
     observe::mark(x);
     match tunnel {
-        Some(upstream) => Box::pin(client.tunnel(x, upstream)).await,
+        Some(upstream) => Box::pin(tunnel_while_published(core, x, client, upstream)).await,
         None if gone => client.abandon(),
         None => client.answer(x, close).await,
     }
@@ -133,6 +133,21 @@ pub(crate) async fn serve_refusal<C: Client>(
     observe::mark(x);
     client.answer(x, true).await;
     observe::finish(core, &running, x, std::iter::empty());
+}
+
+/// Lives through a tunnel: to its end, or until its API is published no more. Requests end soon by
+/// themselves; a tunnel could outlive its API for days.
+async fn tunnel_while_published<C: Client>(
+    core: &Core,
+    x: &mut Exchange,
+    client: &mut C,
+    upstream: Upgraded,
+) {
+    let route = x.route.as_ref();
+    let api = route.map(|route| (route.api.clone(), route.version.clone()));
+    let unpublished = pin!(core.unpublished(api));
+    let tunnel = pin!(client.tunnel(x, upstream));
+    unless(unpublished, tunnel).await;
 }
 
 /// What `work` gives, unless the client leaves before. Both come pinned: moved in here, they would

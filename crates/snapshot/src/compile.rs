@@ -11,7 +11,10 @@ mod host;
 mod listeners;
 mod matches;
 mod policies;
+mod relays;
 mod retry;
+mod split;
+mod tcp;
 mod templates;
 mod upstreams;
 
@@ -54,9 +57,9 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
     let files = Files { around: inputs.around, folder: &written.folder };
     let mut findings = Findings::default();
 
-    let listeners = listeners::compile(document, inputs, &files, &mut findings);
-    let admin = listeners::admin(document, &mut findings);
     let mut upstreams = upstreams::Upstreams::compile(document, inputs, &files, &mut findings);
+    let listeners = listeners::compile(document, inputs, &files, &mut upstreams, &mut findings);
+    let admin = listeners::admin(document, &mut findings);
     let directory = access::directory(document, &mut findings);
     let mut policies = policies::Policies::new(inputs, &directory);
     let for_all =
@@ -85,6 +88,7 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
         listeners,
         admin,
         router,
+        apis: apis::versions(&routes),
         routes,
         fallback: Chain::of(&[&for_all]),
         upstreams: upstreams.finish(),

@@ -23,11 +23,14 @@ mod snapshot;
 
 mod upstream;
 
+mod relay;
+
 mod diff;
 
 pub use compile::{Inputs, compile, system_authorities};
 pub use diff::{Changed, Changes, diff};
 pub use regex::Regex;
+pub use relay::{Relay, RelayTo, ServerNames};
 pub use rewrite::UnsafePath;
 pub use route::{
     Action, Api, Chain, ChainStep, FixedAnswer, Forward, HostRewrite, Level, Mirror, Part,
@@ -39,6 +42,6 @@ pub use snapshot::{
     Snapshot, Traces,
 };
 pub use upstream::{
-    Balance, Breaker, Dns, Endpoint, EndpointAddress, Health, HealthProbe, Outlier, Pool, Protocol,
-    Retry, Timeouts, Upstream, UpstreamTls,
+    Balance, Breaker, Dns, Endpoint, EndpointAddress, EndpointScheme, Health, HealthProbe, Outlier,
+    Pool, Protocol, Retry, Timeouts, Upstream, UpstreamTls,
 };

@@ -1,5 +1,6 @@
 //! The snapshot: what an instance runs, immutable, loaded once per request.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use base::Problems;
 use config::v1::ClientAddressHeader;
 use ipnet::IpNet;
 use policy::{Directory, LogTarget, message::Name};
+use rustc_hash::FxBuildHasher;
 
-use crate::{Chain, Route, Router, Upstream};
+use crate::{Chain, Relay, Route, Router, Upstream};
 
 /// A document, compiled.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct Snapshot {
     pub router: Router,
     /// Every route, by its number.
     pub routes: Vec<Arc<Route>>,
+    /// The versions of every API, by its name.
+    pub(crate) apis: HashMap<Arc<str>, Vec<Option<Arc<str>>>, FxBuildHasher>,
     /// The chain of requests that no route matches: the document's policies.
     pub fallback: Chain,
     /// Every upstream, by its number.
@@ -46,6 +50,14 @@ pub struct Snapshot {
     pub(crate) fingerprints: Fingerprints,
     /// The document, secrets masked, as `/config` shows it.
     pub masked: serde_json::Value,
+}
+
+impl Snapshot {
+    /// Whether there is an API of this name and version.
+    pub fn has_api(&self, name: &str, version: Option<&str>) -> bool {
+        let versions = self.apis.get(name);
+        versions.is_some_and(|known| known.iter().any(|one| one.as_deref() == version))
+    }
 }
 
 /// Numbers for parts of a document: other ones where anything changed.
@@ -86,6 +98,8 @@ pub struct Listener {
     pub protocols: Protocols,
     /// TLS.
     pub tls: Option<ListenerTls>,
+    /// Where its connections go unopened; none where it speaks HTTP.
+    pub relay: Option<Relay>,
     /// Whether upstreams are told of the certificate a caller showed, in `Client-Cert` (RFC 9440).
     pub forward_certificate: bool,
     /// Peers that speak the PROXY protocol.

@@ -53,8 +53,8 @@ pub struct Upstream {
 pub struct Endpoint {
     /// The URL, as logs and `/status` show it.
     pub url: Arc<str>,
-    /// Whether TLS is spoken to it.
-    pub scheme: Scheme,
+    /// What is spoken to it.
+    pub scheme: EndpointScheme,
     /// Where it is.
     pub address: EndpointAddress,
     /// The `Host` it is sent when it is asked for by its own name.
@@ -63,6 +63,36 @@ pub struct Endpoint {
     pub weight: u32,
     /// Its tier; lower ones first.
     pub priority: u8,
+}
+
+/// What is spoken to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndpointScheme {
+    /// HTTP, without TLS.
+    Http,
+    /// HTTP over TLS.
+    Https,
+    /// Whatever clients of TCP listeners speak.
+    Tcp,
+}
+
+impl EndpointScheme {
+    /// As URLs have it.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// The scheme of requests that are sent there.
+    pub const fn of_requests(self) -> Scheme {
+        match self {
+            Self::Https => Scheme::Https,
+            Self::Http | Self::Tcp => Scheme::Http,
+        }
+    }
 }
 
 /// Where an endpoint is.

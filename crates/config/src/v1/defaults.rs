@@ -46,6 +46,8 @@ defaults! {
     /// Bytes of a request's body; more is refused with 413. `body_size` sets another limit for an
     /// API or route.
     body_bytes: ByteSize = ByteSize(10 << 20);
+    /// Time without a byte either way after which a connection of a TCP listener ends.
+    tcp_idle_timeout: Span = Span::secs(300);
     /// Whether TLS listeners refuse names none of their certificates is for.
     reject_unknown_sni: bool = false;
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::defaults;
 use super::network::NetworkText;
+use super::tcp::{ListenerTcp, TlsPassthrough};
 
 /// An address to accept on.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -21,6 +22,12 @@ pub struct Listener {
     /// Speak TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ListenerTls>,
+    /// Speak no HTTP: pass raw TCP on to an upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<ListenerTcp>,
+    /// Speak no HTTP: pass TLS on unopened, by the name that clients ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_passthrough: Option<TlsPassthrough>,
     /// Expect a PROXY protocol header (v1 or v2) from these peers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyProtocol>,

@@ -11,6 +11,7 @@ mod listener;
 mod network;
 mod policy;
 mod retry;
+mod tcp;
 mod telemetry;
 mod upstream;
 
@@ -27,6 +28,7 @@ pub use listener::{
 };
 pub use policy::PolicyUse;
 pub use retry::{Retry, RetryOn};
+pub use tcp::{ListenerTcp, ServerNameRoute, TlsPassthrough};
 pub use telemetry::{Telemetry, Traces};
 pub use upstream::{
     Balance, BalanceBy, Breaker, Dns, Endpoint, EndpointFull, HashOn, Pool, Timeouts, Upstream,

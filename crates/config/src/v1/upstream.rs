@@ -56,7 +56,7 @@ pub struct Upstream {
 #[serde(untagged)]
 pub enum Endpoint {
     /// `http://host:port`, `https://host`, `unix:/path/of.sock`, or `srv+http://_service._tcp.name`
-    /// for SRV records.
+    /// for SRV records; `tcp://host:port` for TCP listeners.
     Url(String),
     /// The long form.
     #[serde(rename_all = "snake_case")]
@@ -68,7 +68,7 @@ pub enum Endpoint {
 #[serde(deny_unknown_fields)]
 pub struct EndpointFull {
     /// `http://host:port`, `https://host`, `unix:/path/of.sock`, or `srv+http://_service._tcp.name`
-    /// for SRV records.
+    /// for SRV records; `tcp://host:port` for TCP listeners.
     pub url: String,
     /// Its share of the requests, against the other endpoints'. 0 takes none.
     #[serde(default = "defaults::weight")]

@@ -1,11 +1,12 @@
 //! A byte stream, whatever carries it.
 
+use std::future::pending;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A byte stream to a client or an endpoint. An enum, so that the usual cases cost no virtual call.
@@ -62,6 +63,19 @@ impl Io {
             && let Err(error) = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO))
         {
             tracing::debug!(%error, "the connection will not be reset");
+        }
+    }
+
+    /// Waits until the connection broke. Its end is no break, nor is anything over TLS and in
+    /// memory.
+    pub async fn broken(&self) {
+        let ready = match self {
+            Self::Tcp(stream) => stream.ready(Interest::ERROR).await,
+            Self::Unix(stream) => stream.ready(Interest::ERROR).await,
+            Self::Tls(_) | Self::Memory(_) | Self::Gone(_) => pending().await,
+        };
+        if ready.is_ok_and(|ready| !ready.is_error()) {
+            pending::<()>().await;
         }
     }
 

@@ -54,6 +54,18 @@ pub(crate) struct Arrival {
     pub local: Option<std::net::SocketAddr>,
 }
 
+/// A connection of which is known where it comes from.
+pub(crate) struct Introduced {
+    /// The stream.
+    pub io: Io,
+    /// What was read of it already.
+    pub read: BytesMut,
+    /// The client's address; none on Unix sockets.
+    pub peer: Option<std::net::SocketAddr>,
+    /// The address it called; none on Unix sockets.
+    pub local: Option<std::net::SocketAddr>,
+}
+
 impl Socket {
     fn new(listening: Listening) -> std::io::Result<Self> {
         match listening {

@@ -46,6 +46,38 @@ pub(crate) fn parse(bytes: &[u8]) -> Parsed {
     Parsed::Wrong("the connection does not start with a PROXY header")
 }
 
+/// The header of version 2 that tells where a connection comes from and where it was made to; one
+/// of our own where that is not known.
+pub(crate) fn header(from: Option<SocketAddr>, to: Option<SocketAddr>) -> Vec<u8> {
+    let mut header = V2_SIGNATURE.to_vec();
+    let (Some(from), Some(to)) = (from, to) else {
+        header.extend_from_slice(&[0x20, 0, 0, 0]);
+        return header;
+    };
+    match (from.ip().to_canonical(), to.ip().to_canonical()) {
+        (IpAddr::V4(client), IpAddr::V4(called)) => {
+            header.extend_from_slice(&[0x21, 0x11, 0, 12]);
+            header.extend_from_slice(&client.octets());
+            header.extend_from_slice(&called.octets());
+        }
+        (client, called) => {
+            header.extend_from_slice(&[0x21, 0x21, 0, 36]);
+            header.extend_from_slice(&mapped(client).octets());
+            header.extend_from_slice(&mapped(called).octets());
+        }
+    }
+    header.extend_from_slice(&from.port().to_be_bytes());
+    header.extend_from_slice(&to.port().to_be_bytes());
+    header
+}
+
+fn mapped(ip: IpAddr) -> Ipv6Addr {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    }
+}
+
 fn version_1(bytes: &[u8]) -> Parsed {
     let window = bytes.get(..bytes.len().min(V1_MAX)).unwrap_or_default();
     let Some(end) = window.windows(2).position(|pair| pair == b"\r\n") else {
@@ -219,5 +251,20 @@ mod tests {
                 bytes.escape_ascii().to_string()
             );
         }
+    }
+
+    #[test]
+    fn the_header_we_write_says_what_was_meant() {
+        for (from, to) in
+            [("192.0.2.1:8080", "198.51.100.2:443"), ("[2001:db8::1]:8080", "[2001:db8::2]:443")]
+        {
+            let written = header(from.parse().ok(), to.parse().ok());
+            assert_eq!(parse(&written), Parsed::Done(from_to(from, to), written.len()));
+        }
+        let mixed = header("[::ffff:192.0.2.1]:80".parse().ok(), "198.51.100.2:443".parse().ok());
+        let said = from_to("192.0.2.1:80", "198.51.100.2:443");
+        assert_eq!(parse(&mixed), Parsed::Done(said, mixed.len()));
+        let unknown = header(None, None);
+        assert_eq!(parse(&unknown), Parsed::Done(Said::Own, unknown.len()));
     }
 }

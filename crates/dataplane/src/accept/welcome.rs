@@ -14,7 +14,7 @@ use snapshot::{Limits, Listener};
 use super::door::Door;
 use super::io::{Io, Plain};
 use super::proxy_protocol::{self, Parsed, Said};
-use super::{Accepted, Arrival, client_address, tls};
+use super::{Accepted, Arrival, Introduced, client_address, tls};
 use crate::buffers::SMALL;
 use crate::codec::h2::answer::Asker;
 use crate::codec::h2::server::Service;
@@ -22,7 +22,7 @@ use crate::codec::{h1, h2};
 use crate::core::Core;
 use crate::deadline::{Deadline, Elapsed, Timers};
 use crate::observe::metrics::http2::{End, Reset};
-use crate::serve;
+use crate::{relay, serve};
 
 /// What every HTTP/2 connection starts with (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -30,6 +30,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Serves a connection from its first byte to its last.
 pub(super) async fn run(core: &Rc<Core>, door: &Rc<Door>, arrival: Arrival) {
     let listener = door.listener();
+    if listener.relay.is_some() {
+        return Box::pin(pass(core, door, &listener, arrival)).await;
+    }
     if listener.tls.is_none() && listener.proxy_protocol.is_none() {
         // The usual case costs nothing that the others need.
         let Arrival { plain, peer, local } = arrival;
@@ -42,10 +45,21 @@ pub(super) async fn run(core: &Rc<Core>, door: &Rc<Door>, arrival: Arrival) {
         Ok((accepted, Some(true))) => run_http2(core, accepted).await,
         Ok((accepted, Some(false))) => h1::server::run(core.clone(), accepted).await,
         Ok((accepted, None)) => speak(core, &listener, accepted).await,
-        Err(error) => {
-            tracing::debug!(%error, listener = %listener.name, "a connection was turned away");
-        }
+        Err(error) => turned_away(&listener, &error),
     }
+}
+
+/// Passes a connection on that is not to be opened.
+async fn pass(core: &Rc<Core>, door: &Rc<Door>, listener: &Listener, arrival: Arrival) {
+    let mut deadline = Deadline::after(&core.timers, listener.limits.tls_handshake_timeout);
+    match introduce(core, door, listener, arrival, &mut deadline).await {
+        Ok(known) => relay::run(core, door, known, deadline).await,
+        Err(error) => turned_away(listener, &error),
+    }
+}
+
+fn turned_away(listener: &Listener, error: &io::Error) {
+    tracing::debug!(%error, listener = %listener.name, "a connection was turned away");
 }
 
 /// PROXY header and TLS handshake, where the listener has them. Says whether ALPN agreed on HTTP/2,
@@ -56,21 +70,9 @@ async fn greet(
     listener: &Listener,
     arrival: Arrival,
 ) -> io::Result<(Accepted, Option<bool>)> {
-    let Arrival { plain, mut peer, mut local } = arrival;
-    let mut io = Io::from(plain);
-    let mut read = BytesMut::new();
     let mut deadline = Deadline::after(&core.timers, listener.limits.tls_handshake_timeout);
-    if let Some(proxies) = &listener.proxy_protocol {
-        let ip = peer.map(|peer| peer.ip().to_canonical());
-        if !ip.is_none_or(|ip| client_address::is_trusted(&proxies.trusted, ip)) {
-            door.series.refused(core.number);
-            return Err(refused("the peer is no trusted proxy"));
-        }
-        let said = deadline.within(proxy_header(&mut io, &mut read)).await;
-        if let Said::Proxied(from, to) = said.map_err(late)?? {
-            (peer, local) = (Some(from), Some(to));
-        }
-    }
+    let known = introduce(core, door, listener, arrival, &mut deadline).await?;
+    let Introduced { io, read, peer, local } = known;
     let Some(settings) = &listener.tls else {
         let connection = facts(listener, peer, local, None);
         return Ok((Accepted { io, read, connection, door: door.clone() }, None));
@@ -83,6 +85,31 @@ async fn greet(
     let connection = facts(listener, peer, local, Some(tls));
     let accepted = Accepted { io, read: BytesMut::new(), connection, door: door.clone() };
     Ok((accepted, Some(http2)))
+}
+
+/// Reads the PROXY header, where the listener expects one.
+async fn introduce(
+    core: &Core,
+    door: &Rc<Door>,
+    listener: &Listener,
+    arrival: Arrival,
+    deadline: &mut Deadline,
+) -> io::Result<Introduced> {
+    let Arrival { plain, mut peer, mut local } = arrival;
+    let mut io = Io::from(plain);
+    let mut read = BytesMut::new();
+    if let Some(proxies) = &listener.proxy_protocol {
+        let ip = peer.map(|peer| peer.ip().to_canonical());
+        if !ip.is_none_or(|ip| client_address::is_trusted(&proxies.trusted, ip)) {
+            door.series.refused(core.number);
+            return Err(refused("the peer is no trusted proxy"));
+        }
+        let said = deadline.within(proxy_header(&mut io, &mut read)).await;
+        if let Said::Proxied(from, to) = said.map_err(late)?? {
+            (peer, local) = (Some(from), Some(to));
+        }
+    }
+    Ok(Introduced { io, read, peer, local })
 }
 
 /// Reads the PROXY header off the front of the connection.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
-use snapshot::{Listener, ShownCertificate, Snapshot};
+use snapshot::{Listener, Relay, RelayTo, ShownCertificate, Snapshot};
 
 use super::Instance;
 use crate::observe::metrics::{Format, Gauges, Process};
@@ -107,16 +107,26 @@ pub(super) fn of(instance: &dyn Instance) -> Status {
 }
 
 fn listener(one: &Listener, connections: &HashMap<Arc<str>, u64>, now: i64) -> ListenerStatus {
-    let spoken = [(one.protocols.http1, "http1"), (one.protocols.http2, "http2")];
     let certificates = one.tls.iter().flat_map(|tls| &tls.certificates);
     ListenerStatus {
         name: one.name.to_string(),
         address: one.bind.to_string(),
-        protocols: spoken.into_iter().filter_map(|(on, name)| on.then_some(name)).collect(),
+        protocols: spoken(one),
         tls: one.tls.is_some(),
         connections: connections.get(&one.name).copied().unwrap_or(0),
         connections_max: one.limits.connections,
         certificates: certificates.map(|shown| certificate(shown, now)).collect(),
+    }
+}
+
+fn spoken(one: &Listener) -> Vec<&'static str> {
+    match &one.relay {
+        Some(Relay { to: RelayTo::One(_), .. }) => vec!["tcp"],
+        Some(Relay { to: RelayTo::Named(_), .. }) => vec!["tls_passthrough"],
+        None => {
+            let spoken = [(one.protocols.http1, "http1"), (one.protocols.http2, "http2")];
+            spoken.into_iter().filter_map(|(on, name)| on.then_some(name)).collect()
+        }
     }
 }
 

@@ -81,8 +81,8 @@ pub(crate) fn format_timeout(timeout: Duration) -> String {
 }
 
 /// The time the caller of a gRPC call has left `elapsed` after it came: none where it set no
-/// deadline, zero where the deadline passed. A malformed `grpc-timeout` is none; it goes to the
-/// upstream as it came, to be judged there.
+/// deadline, zero where the deadline passed. A malformed `grpc-timeout` is none; gRPC calls with
+/// one are refused before.
 pub(crate) fn time_left(request: &Headers, elapsed: Duration) -> Option<Duration> {
     let timeout = parse_timeout(request.get(Known::GrpcTimeout)?)?;
     Some(timeout.saturating_sub(elapsed))

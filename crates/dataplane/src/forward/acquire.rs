@@ -7,13 +7,14 @@ use std::time::Duration;
 use base::Instant;
 use policy::message::{Body, Response, Scheme};
 use policy::{Code, codes};
-use snapshot::Protocol;
+use snapshot::{EndpointScheme, Protocol};
 
 use super::bulkhead::{self, Count, Place};
 use super::connect::{Connected, Offer, connect};
 use super::failure::Failure;
 use super::pool::Connecting;
 use super::upstream::{Lane, Upstream};
+use crate::accept::io::Io;
 use crate::codec::{Interim, Outgoing, Permit, SendError, Sent, h1, h2};
 use crate::core::Core;
 use crate::deadline::Deadline;
@@ -127,15 +128,6 @@ async fn open(
     need: Need,
     now: Instant,
 ) -> Result<Acquired, Failure> {
-    let breaker = upstream.config().breaker;
-    let Some(_pending) = Place::take(upstream, Count::Pending, breaker.pending) else {
-        let most = breaker.pending;
-        return Err(Failure::overloaded(format!("{most} requests wait (breaker.pending)")));
-    };
-    let connect_by = now.after(need.connect);
-    let by = need.total_by.map_or(connect_by, |total| total.min(connect_by));
-    let mut deadline = Deadline::new(&core.timers);
-    deadline.set(by);
     let waits = Cell::new(true);
     let opening = async {
         match turn(core, upstream, lane, need).await {
@@ -146,11 +138,67 @@ async fn open(
             }
         }
     };
+    let opened = in_time(core, upstream, lane, need, now, &waits, opening).await;
+    opened.map(|(connection, reused)| {
+        let took = core.timers.now().since(now);
+        Acquired { connection, reused, took }
+    })
+}
+
+/// A new connection to the endpoint of `lane` for bytes alone, with its place among those of the
+/// upstream.
+pub(crate) async fn raw(
+    core: &Core,
+    upstream: &Rc<Upstream>,
+    lane: &Lane,
+    now: Instant,
+) -> Result<(Io, Permit), Failure> {
+    let config = upstream.config();
+    let need = Need {
+        speech: Speech::Http1,
+        fresh: true,
+        connect: config.timeouts.connect,
+        total_by: None,
+    };
+    let waits = Cell::new(true);
+    let opening = async {
+        let state = &upstream.shared().state;
+        let permit = loop {
+            match bulkhead::connection(state, &lane.endpoint, config.breaker.connections) {
+                Some(permit) => break permit,
+                // What comes free before this waits is remembered.
+                None => state.load.freed.notified().await,
+            }
+        };
+        waits.set(false);
+        let connected = connect(&lane.endpoint, None, Offer::Http1).await?;
+        Ok((connected.io, permit))
+    };
+    in_time(core, upstream, lane, need, now, &waits, opening).await
+}
+
+/// What `opening` gives, if it does so in time and not too many wait already; `waits` tells whether
+/// it still waits for a place among the upstream's connections.
+async fn in_time<T>(
+    core: &Core,
+    upstream: &Rc<Upstream>,
+    lane: &Lane,
+    need: Need,
+    now: Instant,
+    waits: &Cell<bool>,
+    opening: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let breaker = upstream.config().breaker;
+    let Some(_pending) = Place::take(upstream, Count::Pending, breaker.pending) else {
+        let most = breaker.pending;
+        return Err(Failure::overloaded(format!("{most} requests wait (breaker.pending)")));
+    };
+    let connect_by = now.after(need.connect);
+    let by = need.total_by.map_or(connect_by, |total| total.min(connect_by));
+    let mut deadline = Deadline::new(&core.timers);
+    deadline.set(by);
     match deadline.within(opening).await {
-        Ok(opened) => opened.map(|(connection, reused)| {
-            let took = core.timers.now().since(now);
-            Acquired { connection, reused, took }
-        }),
+        Ok(opened) => opened,
         Err(_) if by < connect_by => {
             Err(Failure::out_of_time(format!("{}: connecting", lane.endpoint.label)))
         }
@@ -217,7 +265,7 @@ async fn make(
     };
     let Connected { io, http2: agreed } =
         connect(&lane.endpoint, config.tls.as_ref(), offer).await?;
-    let tls = lane.endpoint.key.scheme == Scheme::Https;
+    let tls = lane.endpoint.key.scheme == EndpointScheme::Https;
     let http2 = match need.speech {
         Speech::Http1 => false,
         Speech::Either => agreed,

@@ -95,7 +95,8 @@ impl Call<'_> {
         started: Instant,
         x: &mut Exchange,
     ) -> Result<Sent, Failure> {
-        let (protocol, scheme) = (self.upstream.config().protocol, lane.endpoint.key.scheme);
+        let protocol = self.upstream.config().protocol;
+        let scheme = lane.endpoint.key.scheme.of_requests();
         let (grpc, upgrade) = (x.request.is_grpc(), x.request.upgrade.is_some());
         let need = Need {
             speech: Speech::of(grpc, upgrade, protocol, scheme),

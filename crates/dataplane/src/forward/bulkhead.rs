@@ -106,8 +106,8 @@ impl Drop for Open {
 
 #[cfg(test)]
 mod tests {
-    use policy::message::Scheme;
     use snapshot::Bind;
+    use snapshot::EndpointScheme;
 
     use super::*;
     use crate::forward::endpoint::Key;
@@ -136,7 +136,8 @@ mod tests {
     #[test]
     fn connections_are_bounded_and_counted_by_endpoint() {
         let at = Bind::Tcp("127.0.0.1:1".parse().unwrap());
-        let key = Key { scheme: Scheme::Http, at, other: None, authority: "127.0.0.1:1".into() };
+        let key =
+            Key { scheme: EndpointScheme::Http, at, other: None, authority: "127.0.0.1:1".into() };
         let (state, endpoint) = (Arc::new(State::default()), Arc::new(Endpoint::new(key, None)));
         let first = connection(&state, &endpoint, 1);
         assert!(first.is_some());

@@ -94,7 +94,7 @@ impl Composed {
         let authority = if self.host.is_empty() { &*endpoint.key.authority } else { &self.host };
         Outgoing {
             method: self.method,
-            scheme: endpoint.key.scheme,
+            scheme: endpoint.key.scheme.of_requests(),
             authority,
             target: &self.target,
             headers: &self.headers,

@@ -10,10 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::codes;
-use policy::message::Scheme;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use snapshot::{Bind, UpstreamTls};
+use snapshot::{Bind, EndpointScheme, UpstreamTls};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
@@ -53,7 +52,7 @@ pub(crate) async fn connect(
     let plain = plain(endpoint).await.map_err(|error| {
         Failure::unsent(&codes::CONNECT_FAILED, format!("{}: {error}", endpoint.label))
     })?;
-    if endpoint.key.scheme == Scheme::Http {
+    if endpoint.key.scheme != EndpointScheme::Https {
         let io = match plain {
             Plain::Tcp(stream) => Io::Tcp(stream),
             Plain::Unix(stream) => Io::Unix(stream),
@@ -156,7 +155,7 @@ mod tests {
         }
         let error = either(dead, dead).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-        let (scheme, authority) = (Scheme::Http, "orders:80".into());
+        let (scheme, authority) = (EndpointScheme::Http, "orders:80".into());
         let key = Key { scheme, at: Bind::Tcp(dead), other: Some(alive), authority };
         assert!(connect(&Endpoint::new(key, None), None, Offer::Both).await.is_ok());
     }

@@ -7,17 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base::Instant;
-use policy::message::Scheme;
 use rustls::pki_types::ServerName;
-use snapshot::Bind;
+use snapshot::{Bind, EndpointScheme};
 
 use super::balance::hash;
 
 /// What makes an endpoint the same one across snapshots and lookups.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    /// Whether TLS is spoken to it.
-    pub scheme: Scheme,
+    /// What is spoken to it.
+    pub scheme: EndpointScheme,
     /// Where it is.
     pub at: Bind,
     /// Where it is too, by the other family of addresses: tried where the first does not connect
@@ -208,7 +207,7 @@ mod tests {
     fn endpoint(authority: &str, ramp_from: Option<Instant>) -> Endpoint {
         let at = Bind::Tcp("10.0.0.7:9001".parse().unwrap());
         Endpoint::new(
-            Key { scheme: Scheme::Http, at, other: None, authority: authority.into() },
+            Key { scheme: EndpointScheme::Http, at, other: None, authority: authority.into() },
             ramp_from,
         )
     }

@@ -17,11 +17,18 @@ pub(super) fn hash_of(balance: &Balance, x: &Exchange) -> Option<u64> {
         Balance::HashCookie(name) => cookie(&x.request.headers, name),
         Balance::HashClientAddress => None,
     };
-    Some(match (value, x.client) {
-        (Some(value), _) if !value.is_empty() => hash(value),
-        (_, IpAddr::V4(client)) => hash(&client.octets()),
-        (_, IpAddr::V6(client)) => hash(&client.octets()),
+    Some(match value {
+        Some(value) if !value.is_empty() => hash(value),
+        _ => of_address(x.client),
     })
+}
+
+/// The hash of a client's address.
+pub(super) fn of_address(client: IpAddr) -> u64 {
+    match client {
+        IpAddr::V4(client) => hash(&client.octets()),
+        IpAddr::V6(client) => hash(&client.octets()),
+    }
 }
 
 /// The value of the cookie `name` (RFC 6265 §5.4).

@@ -93,7 +93,7 @@ async fn check(
             let headers = fields();
             let out = Outgoing {
                 method: Method::Get,
-                scheme: endpoint.key.scheme,
+                scheme: endpoint.key.scheme.of_requests(),
                 authority: host.as_deref().unwrap_or(&endpoint.key.authority),
                 target: path,
                 headers: &headers,
@@ -113,7 +113,7 @@ async fn check_grpc(line: Line<'_>, endpoint: &Endpoint, service: &str) -> Resul
     headers.append(Known::Te.text(), "trailers");
     let out = Outgoing {
         method: Method::Post,
-        scheme: endpoint.key.scheme,
+        scheme: endpoint.key.scheme.of_requests(),
         authority: &endpoint.key.authority,
         target: grpc::HEALTH_CHECK_PATH,
         headers: &headers,

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use base::Instant;
-use policy::message::Scheme;
-use snapshot::{Bind, EndpointAddress};
+use snapshot::{Bind, EndpointAddress, EndpointScheme};
 
 use super::endpoint::{Endpoint, Key};
 
@@ -157,7 +156,7 @@ pub(crate) fn members(
     members
 }
 
-fn key(written: &snapshot::Endpoint, scheme: Scheme, found: &Found) -> Key {
+fn key(written: &snapshot::Endpoint, scheme: EndpointScheme, found: &Found) -> Key {
     let mut address = found.address;
     if let EndpointAddress::Name(_, port) = &written.address {
         address.set_port(*port);

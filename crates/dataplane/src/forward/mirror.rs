@@ -96,7 +96,12 @@ impl Copy {
         let Some(lane) = self.upstream.pick(self.hash, &[], now) else { return };
         let config = self.upstream.config();
         let need = Need {
-            speech: Speech::of(self.grpc, false, config.protocol, lane.endpoint.key.scheme),
+            speech: Speech::of(
+                self.grpc,
+                false,
+                config.protocol,
+                lane.endpoint.key.scheme.of_requests(),
+            ),
             fresh: false,
             connect: config.timeouts.connect,
             total_by: None,

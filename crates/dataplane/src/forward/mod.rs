@@ -6,11 +6,13 @@
 //! | one try, its timers, and how it can fail | `attempt.rs`, `timing.rs`, `failure.rs` |
 //! | the request's body for several tries | `replay.rs` |
 //! | the response's body under watch; tunnels | `body.rs`, `tunnel.rs` |
+//! | what a gRPC caller is told where the upstream does not say it | `grpc_answer.rs` |
 //! | a copy for another upstream | `mirror.rs` |
 //! | connections: idle, new, how many | `acquire.rs`, `pool.rs`, `connect.rs`, `bulkhead.rs` |
 //! | an upstream that fails is left alone | `breaker.rs`, `window.rs` |
 //! | one core's view of an upstream | `upstream.rs` |
-//! | who is picked | `balance/`, `hashed.rs`, `ewma.rs` |
+//! | a connection for bytes alone | `dial.rs` |
+//! | who is picked | `choose.rs`, `balance/`, `hashed.rs`, `ewma.rs` |
 //! | what all cores know, whatever the snapshot | `fleet.rs`, `members.rs`, `endpoint.rs` |
 //! | ejections; all of it for operators | `outlier.rs`, `status.rs` |
 //! | lookups and health checks, beside the requests | `background.rs`, `dns.rs`, `health.rs` |
@@ -23,13 +25,16 @@ mod body;
 mod breaker;
 mod budget;
 mod bulkhead;
+mod choose;
 mod compose;
 mod connect;
+mod dial;
 mod dns;
 mod endpoint;
 mod ewma;
 mod failure;
 mod fleet;
+mod grpc_answer;
 mod hashed;
 mod health;
 mod members;
@@ -55,6 +60,7 @@ use snapshot::Forward;
 use attempt::{Call, Ends};
 pub(crate) use background::Background;
 use bulkhead::{Count, Place};
+pub(crate) use dial::{Dialed, Way, dial};
 pub(crate) use fleet::{Fleet, SharedUpstream};
 use replay::Replay;
 pub(crate) use upstream::{Upstream, upstreams};
@@ -91,6 +97,9 @@ pub(crate) async fn send(
         return Err(Refusal::new(&codes::UPSTREAM_OVERLOADED).note(note));
     };
     let retry = forward.retry.as_ref().unwrap_or(&config.retry);
+    if let Some(refusal) = grpc_answer::refuse_timeout(&x.request) {
+        return Err(refusal);
+    }
     let now = core.timers.now();
     let pass = upstream.admit(now)?;
     upstream.shared().state.budget.request(now);
@@ -119,6 +128,9 @@ pub(crate) async fn send(
     };
     let passed = call.run(x, place, now).await;
     drop(call);
+    if matches!(passed, Ok(Passed::Response)) && x.request.is_grpc() {
+        grpc_answer::complete(&mut x.response);
+    }
     upstream.give(composed);
     passed
 }

@@ -76,8 +76,7 @@ fn has_room<'e>(
 mod tests {
     use std::time::Duration;
 
-    use policy::message::Scheme;
-    use snapshot::Bind;
+    use snapshot::{Bind, EndpointScheme};
 
     use super::*;
     use crate::forward::endpoint::Key;
@@ -94,7 +93,7 @@ mod tests {
             let authority = format!("127.0.0.1:{port}");
             let at = Bind::Tcp(authority.parse().unwrap());
             Endpoint::new(
-                Key { scheme: Scheme::Http, at, other: None, authority: authority.into() },
+                Key { scheme: EndpointScheme::Http, at, other: None, authority: authority.into() },
                 None,
             )
         };

@@ -19,7 +19,7 @@ use super::outlier::Verdict;
 use super::rules::{self, Ended};
 use super::tunnel::Held;
 use super::upstream::{Lane, Running};
-use super::{Passed, hashed};
+use super::{Passed, choose, hashed};
 use crate::codec::{Sent, Upgraded, grpc};
 use crate::deadline::Deadline;
 use crate::observe::{self, Try};
@@ -217,40 +217,9 @@ impl Call<'_> {
         if let Some(lane) = self.upstream.pick(hash, failed, now) {
             return Ok(lane);
         }
-        Box::pin(self.lane_later(hash, failed, now)).await
-    }
-
-    /// Waits for names that are being looked up for the first time.
-    async fn lane_later(
-        &self,
-        hash: Option<u64>,
-        failed: &[u64],
-        now: Instant,
-    ) -> Result<Rc<Lane>, Refusal> {
         let by = now.after(self.timeouts.connect);
-        let mut deadline = Deadline::new(&self.core.timers);
-        deadline.set(self.ends.by.map_or(by, |end| end.min(by)));
-        let state = &self.upstream.shared().state;
-        while state.members().waiting {
-            let looked_up = state.looked_up.notified();
-            if !state.members().waiting || deadline.within(looked_up).await.is_err() {
-                break;
-            }
-        }
-        let picked = self.upstream.pick(hash, failed, self.core.timers.now());
-        picked.ok_or_else(|| self.nobody())
-    }
-
-    fn nobody(&self) -> Refusal {
-        let members = self.upstream.shared().state.members();
-        let name = &self.upstream.config().name;
-        if members.list.is_empty() && (members.waiting || members.problem.is_some()) {
-            let problem = members.problem.as_deref().unwrap_or("no answer yet");
-            let note = format!("{name}: {problem}");
-            return Refusal::new(&codes::NAME_NOT_RESOLVED).note(note);
-        }
-        let note = format!("{name}: none of {} endpoints is usable", members.list.len());
-        Refusal::new(&codes::NO_HEALTHY_ENDPOINT).note(note)
+        let by = self.ends.by.map_or(by, |end| end.min(by));
+        Box::pin(choose::later(self.core, self.upstream, hash, failed, by)).await
     }
 
     /// Tells the endpoint of a gRPC call how long its answer is still waited for: never longer than

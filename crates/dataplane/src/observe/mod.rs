@@ -4,6 +4,7 @@
 //! an endpoint, [`finish`] records it when it is over. All three only add to memory of their own
 //! core, or hand over to a thread in the background; none waits.
 
+mod lines;
 pub(crate) mod log;
 pub(crate) mod metrics;
 mod refused;
@@ -19,6 +20,7 @@ use policy::{Code, Exchange};
 use snapshot::{ChainStep, Snapshot};
 
 use crate::core::{Core, Running};
+use lines::Lines;
 use log::{Logs, Writer};
 use metrics::{Handles, Metrics, TryCount};
 use refused::RefusedLines;
@@ -36,6 +38,7 @@ pub struct Observer {
     logs: Logs,
     traces: Traces,
     refused: Arc<RefusedLines>,
+    relays: Arc<Lines>,
 }
 
 /// What observes the exchanges of one snapshot. Made once per swap, shared by all cores.
@@ -44,9 +47,13 @@ pub(crate) struct Observed {
     handles: Handles,
     tracing: Option<Tracing>,
     refused: Arc<RefusedLines>,
+    relays: Arc<Lines>,
     /// Held for as long as anybody logs by this snapshot.
     _logs: Vec<Arc<Writer>>,
 }
+
+/// Lines a second and core on connections that were passed on.
+const RELAY_LINES: u64 = 100;
 
 impl Observer {
     /// Observes an instance with this many cores.
@@ -61,6 +68,7 @@ impl Observer {
             logs: Logs::default(),
             traces: Traces::default(),
             refused: Arc::new(RefusedLines::new(workers)),
+            relays: Arc::new(Lines::new(workers, RELAY_LINES)),
         })
     }
 
@@ -74,6 +82,7 @@ impl Observer {
             handles: self.metrics.resolve(snapshot),
             tracing: tracing.transpose().map_err(|problem| vec![problem])?,
             refused: self.refused.clone(),
+            relays: self.relays.clone(),
             _logs: logs,
         }))
     }
@@ -111,6 +120,19 @@ impl Observer {
     /// Cores that serve.
     pub(crate) const fn workers(&self) -> usize {
         self.workers
+    }
+}
+
+impl Observed {
+    /// Counts a try to connect that belongs to no exchange.
+    pub(crate) fn tried(&self, tried: &TryCount) {
+        self.handles.tried(tried);
+    }
+
+    /// Whether there is room for a line on a connection that was passed on; if so, how many such
+    /// lines found none since the last one.
+    pub(crate) fn relay_line(&self, core: usize, second: u64) -> Option<u64> {
+        self.relays.room(core, second)
     }
 }
 

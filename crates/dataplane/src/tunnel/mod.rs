@@ -1,4 +1,5 @@
-//! Bytes both ways, once a request has become a tunnel: `Upgrade` and extended CONNECT.
+//! Bytes both ways: a request that has become a tunnel (`Upgrade`, extended CONNECT), or a
+//! connection of a TCP listener.
 
 mod half;
 pub(crate) mod websocket;
@@ -8,54 +9,87 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
 use crate::codec::{Duplex, Upgraded};
 use half::Half;
 
+/// Bytes read before a tunnel began, to go first.
+#[derive(Default)]
+pub(crate) struct Early {
+    /// To the upstream.
+    pub up: Bytes,
+    /// To the client.
+    pub down: Bytes,
+}
+
+/// How a tunnel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Both ends were done.
+    Done,
+    /// One of them broke.
+    Broken,
+    /// Nothing moved for too long.
+    Idle,
+}
+
 /// Carries bytes both ways until both ends are done, one of them breaks, or nothing moves for
-/// `idle`. The end of one direction is passed on and leaves the other open. Gives the bytes that
-/// went up (to the upstream) and down.
-///
-/// A tunnel that waits holds no buffer: bytes are read into one that the core's tunnels share, and
-/// only what the other side does not take at once is kept, at most one such buffer each way.
+/// `idle`. The end of one direction is passed on and leaves the other open. `on_moved` is told of
+/// the bytes that went up (to the upstream) and down, as they go.
 pub(crate) async fn copy(
     mut client: impl Duplex,
     upstream: Upgraded,
     idle: Duration,
-) -> (u64, u64) {
+    on_moved: impl FnMut(u64, u64),
+) {
     let Upgraded { io: mut upstream, read } = upstream;
-    let mut up = Half::default();
-    let mut down = Half::starting_with(read);
+    let early = Early { down: read, ..Early::default() };
+    between(&mut client, &mut *upstream, early, idle, on_moved).await;
+}
+
+/// The same between two streams that are its caller's, who is told how it ended.
+///
+/// A tunnel that waits holds no buffer: bytes are read into one that the core's tunnels share, and
+/// only what the other side does not take at once is kept, at most one such buffer each way.
+pub(crate) async fn between(
+    client: &mut (impl Duplex + ?Sized),
+    upstream: &mut (impl Duplex + ?Sized),
+    early: Early,
+    idle: Duration,
+    mut on_moved: impl FnMut(u64, u64),
+) -> End {
+    let mut up = Half::starting_with(early.up);
+    let mut down = Half::starting_with(early.down);
     let mut moved = Instant::now();
     let mut alarm = pin!(sleep_until(moved + idle));
     poll_fn(|cx| {
-        let before = up.bytes + down.bytes;
-        let there = up.poll(cx, &mut client, &mut *upstream);
-        let back = down.poll(cx, &mut *upstream, &mut client);
-        match (there, back) {
-            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => return Poll::Ready(()),
-            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(()),
-            _ => {}
-        }
-        if up.bytes + down.bytes > before {
+        let before = (up.bytes, down.bytes);
+        let there = up.poll(cx, client, upstream);
+        let back = down.poll(cx, upstream, client);
+        if (up.bytes, down.bytes) != before {
+            on_moved(up.bytes - before.0, down.bytes - before.1);
             moved = Instant::now();
+        }
+        match (there, back) {
+            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => return Poll::Ready(End::Broken),
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(End::Done),
+            _ => {}
         }
         while alarm.as_mut().poll(cx).is_ready() {
             if moved + idle <= Instant::now() {
-                return Poll::Ready(());
+                return Poll::Ready(End::Idle);
             }
             alarm.as_mut().reset(moved + idle);
         }
         Poll::Pending
     })
-    .await;
-    (up.bytes, down.bytes)
+    .await
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
@@ -69,7 +103,16 @@ mod tests {
         let (upstream, near_upstream) = duplex(100);
         let upgraded =
             Upgraded { io: Box::new(near_upstream), read: Bytes::from_static(read.as_bytes()) };
-        (client, upstream, copy(near_client, upgraded, idle))
+        let counted = async move {
+            let (mut up, mut down) = (0, 0);
+            let moved = |more_up, more_down| {
+                up += more_up;
+                down += more_down;
+            };
+            copy(near_client, upgraded, idle, moved).await;
+            (up, down)
+        };
+        (client, upstream, counted)
     }
 
     const LONG: Duration = Duration::from_secs(3600);

@@ -77,6 +77,11 @@ impl Bench {
         Client { stream: self.plane.connect("web", capacity), read: Vec::new() }
     }
 
+    /// Whether no connection to the endpoint waits.
+    pub fn nobody_arrived(&self) -> bool {
+        self.arrivals.is_empty()
+    }
+
     /// The next connection to the endpoint.
     pub async fn arrival(&mut self) -> Upstream {
         let stream = self.arrivals.recv().await.expect("the core lives");

@@ -7,7 +7,7 @@ use config::v1;
 use policy::message::{Known, Name, Status, is_value};
 
 use super::upstreams::Upstreams;
-use super::{Findings, host, retry, templates};
+use super::{Findings, host, retry, split, templates};
 use crate::regex::Regex;
 use crate::{
     Action, FixedAnswer, Forward, HostRewrite, Mirror, Part, PathRewrite, Redirect, Split,
@@ -129,40 +129,15 @@ impl Actions<'_, '_> {
         if let Some(own) = api.1 {
             retry::check_overrides(own, &self.place.at.key("timeouts"), self.findings);
         }
-        let one = |upstreams: &Upstreams<'_>, upstream: usize, up_to: u64| {
-            let timeouts = upstreams.get(upstream)?.timeouts;
+        let resolve = |name: &str, at: &Pointer, findings: &mut Findings| {
+            self.upstreams.resolve(name, at, findings)
+        };
+        let shares = split::shares(to, at, self.findings, resolve);
+        split::of(shares.into_iter().filter_map(|(upstream, up_to)| {
+            let timeouts = self.upstreams.get(upstream)?.timeouts;
             let timeouts = retry::overridden(timeouts, api.0.iter().chain(api.1));
             Some(Part { upstream, up_to, timeouts })
-        };
-        let shares = match to {
-            v1::UpstreamRef::One(name) => {
-                let number = self.upstreams.resolve(name, at, self.findings)?;
-                return Some(Split {
-                    first: one(self.upstreams, number, 1)?,
-                    others: Box::default(),
-                });
-            }
-            v1::UpstreamRef::Split(shares) => shares,
-        };
-        let mut parts = Vec::with_capacity(shares.len());
-        let mut up_to = 0;
-        for (number, share) in shares.iter().enumerate() {
-            let at = at.index(number).key("to");
-            let Some(upstream) = self.upstreams.resolve(&share.to, &at, self.findings) else {
-                continue;
-            };
-            if share.weight > 0 {
-                up_to += u64::from(share.weight);
-                parts.extend(one(self.upstreams, upstream, up_to));
-            }
-        }
-        if shares.iter().all(|share| share.weight == 0) {
-            let problem = Problem::new(at, "none of these upstreams has a share above 0");
-            self.findings
-                .problem(problem.hint("give at least one of them a `weight` of 1 or more"));
-        }
-        let mut parts = parts.into_iter();
-        Some(Split { first: parts.next()?, others: parts.collect() })
+        }))
     }
 
     fn retry(&mut self, split: Option<&Split>) -> Option<crate::Retry> {

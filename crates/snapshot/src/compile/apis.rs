@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base::{Pointer, Problem};
 use config::v1;
+use rustc_hash::FxBuildHasher;
 
 use super::actions::{self, Place};
 use super::policies::{Owner, Policies};
@@ -37,6 +38,21 @@ struct Common<'a> {
     listeners: Option<Arc<[usize]>>,
     steps: Vec<ChainStep>,
     chain: Arc<Chain>,
+}
+
+/// The versions of every API, by its name.
+pub(super) fn versions(
+    routes: &[Arc<Route>],
+) -> HashMap<Arc<str>, Vec<Option<Arc<str>>>, FxBuildHasher> {
+    let mut apis: HashMap<Arc<str>, Vec<Option<Arc<str>>>, FxBuildHasher> = HashMap::default();
+    for api in routes.iter().map(|route| &route.api) {
+        let versions = apis.entry(api.name.clone()).or_default();
+        // Routes of an API stand beside one another.
+        if versions.last() != Some(&api.version) {
+            versions.push(api.version.clone());
+        }
+    }
+    apis
 }
 
 impl Apis<'_, '_, '_> {
@@ -124,6 +140,11 @@ impl Apis<'_, '_, '_> {
         let mut numbers = Vec::with_capacity(written.listeners.len());
         for (number, name) in written.listeners.iter().enumerate() {
             match self.listeners.iter().find(|listener| *listener.name == **name) {
+                Some(listener) if listener.relay.is_some() => {
+                    let what = format!("no request comes by the listener `{name}`");
+                    let hint = "it passes bytes on unopened: name one that speaks HTTP";
+                    self.findings.problem(Problem::new(&at.index(number), what).hint(hint));
+                }
                 Some(listener) => numbers.push(listener.number),
                 None => {
                     let names = self.listeners.iter().map(|listener| &*listener.name);

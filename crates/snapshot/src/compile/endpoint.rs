@@ -3,15 +3,14 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use base::{Pointer, Problem};
-use policy::message::Scheme;
 
 use super::host::is_name;
-use crate::EndpointAddress;
+use crate::{EndpointAddress, EndpointScheme};
 
 /// An endpoint's URL, taken apart.
 #[derive(Debug)]
 pub(super) struct Url {
-    pub scheme: Scheme,
+    pub scheme: EndpointScheme,
     pub address: EndpointAddress,
     /// Its `Host`: the port where it is not the scheme's.
     pub authority: String,
@@ -22,7 +21,7 @@ pub(super) fn looks_like_url(text: &str) -> bool {
     text.contains("://") || text.starts_with("unix:")
 }
 
-/// Parses `http://host:port`, `https://…`, `unix:/path` or `srv+http://name`.
+/// Parses `http://host:port`, `https://…`, `tcp://host:port`, `unix:/path` or `srv+http://name`.
 pub(super) fn parse(text: &str, at: &Pointer) -> Result<Url, Problem> {
     let problem = |what: String, hint: &str| Err(Problem::new(at, what).hint(hint));
     if let Some(path) = text.strip_prefix("unix:") {
@@ -30,18 +29,20 @@ pub(super) fn parse(text: &str, at: &Pointer) -> Result<Url, Problem> {
             return problem(format!("`{text}` is no socket"), "write `unix:/path/of.sock`");
         }
         let (address, authority) = (EndpointAddress::Unix(path.into()), "localhost".to_owned());
-        return Ok(Url { scheme: Scheme::Http, address, authority });
+        return Ok(Url { scheme: EndpointScheme::Http, address, authority });
     }
     let (is_srv, url) = match text.strip_prefix("srv+") {
         Some(url) => (true, url),
         None => (false, text),
     };
-    let (scheme, rest) = if let Some(rest) = url.strip_prefix("http://") {
-        (Scheme::Http, rest)
-    } else if let Some(rest) = url.strip_prefix("https://") {
-        (Scheme::Https, rest)
-    } else {
-        let hint = "write `http://host:port`, `https://host`, `unix:/path` or `srv+http://name`";
+    let scheme = |scheme: EndpointScheme| {
+        let rest = url.strip_prefix(scheme.text())?.strip_prefix("://")?;
+        Some((scheme, rest))
+    };
+    let known = [EndpointScheme::Http, EndpointScheme::Https, EndpointScheme::Tcp];
+    let Some((scheme, rest)) = known.into_iter().find_map(scheme) else {
+        let hint = "write `http://host:port`, `https://host`, `unix:/path`, `srv+http://name`, or \
+                    `tcp://host:port` for a TCP listener";
         return problem(format!("`{text}` is no URL of an endpoint"), hint);
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -66,13 +67,18 @@ pub(super) fn parse(text: &str, at: &Pointer) -> Result<Url, Problem> {
         let address = EndpointAddress::Srv(host.as_str().into());
         return Ok(Url { scheme, address, authority: host });
     }
-    let number = port.unwrap_or(scheme.port());
+    if scheme == EndpointScheme::Tcp && port.is_none() {
+        return problem(format!("`{text}` has no port"), "write one, as in `tcp://10.0.0.7:5432`");
+    }
+    let usual = scheme.of_requests().port();
+    let number = port.unwrap_or(usual);
     let bare = host.trim_matches(['[', ']']);
     let address = match bare.parse::<IpAddr>() {
         Ok(ip) => EndpointAddress::Ip(SocketAddr::new(ip, number)),
         Err(_) => EndpointAddress::Name(bare.into(), number),
     };
-    let written = port.filter(|port| *port != scheme.port());
+    let is_raw = scheme == EndpointScheme::Tcp;
+    let written = port.filter(|port| is_raw || *port != usual);
     let authority = written.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
     Ok(Url { scheme, address, authority })
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use base::{Pointer, Problem};
 use config::v1;
 
+use super::relays::Relays;
+use super::upstreams::Upstreams;
 use super::{Findings, Inputs, bind};
 use crate::diff::fingerprint;
 use crate::tls::{self, Files};
@@ -16,6 +18,7 @@ pub(super) fn compile(
     document: &v1::Document,
     inputs: &Inputs<'_>,
     files: &Files<'_>,
+    upstreams: &mut Upstreams<'_>,
     findings: &mut Findings,
 ) -> Vec<Arc<Listener>> {
     let list = Pointer::root().key("listeners");
@@ -24,6 +27,13 @@ pub(super) fn compile(
             Problem::new(&list, "the document has no listener: nothing would be accepted")
                 .hint("write `listeners: [ { name: web, bind: \"0.0.0.0:8080\" } ]`"),
         );
+    }
+    let is_http =
+        |listener: &v1::Listener| listener.tcp.is_none() && listener.tls_passthrough.is_none();
+    if !document.apis.is_empty() && !document.listeners.iter().any(is_http) {
+        let at = Pointer::root().key("apis");
+        let what = "no listener speaks HTTP: no request reaches these APIs";
+        findings.warning(Problem::key(&at, what).hint("add a listener without `tcp`"));
     }
     let mut binds = HashMap::new();
     let mut listeners = Vec::with_capacity(document.listeners.len());
@@ -38,6 +48,7 @@ pub(super) fn compile(
             let place = tls::Place { name: &listener.name, at: &at.key("tls") };
             tls::server(tls, &place, protocols, files, inputs, findings)
         });
+        let relay = Relays { listener, at: &at, upstreams, findings }.compile();
         let fingerprint = fingerprint(listener, tls.as_ref().map(|tls| &tls.identity));
         listeners.push(Arc::new(Listener {
             name: listener.name.as_str().into(),
@@ -45,6 +56,7 @@ pub(super) fn compile(
             bind: bind.unwrap_or(Bind::Unix("".into())),
             protocols,
             tls,
+            relay,
             forward_certificate: listener
                 .tls
                 .as_ref()

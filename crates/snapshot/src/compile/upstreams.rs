@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use base::{Pointer, Problem};
 use config::v1;
-use policy::message::{Name, Scheme};
+use policy::message::Name;
 
 use super::endpoint::{self, looks_like_url};
-use super::{Findings, Inputs, retry, unknown};
+use super::{Findings, Inputs, retry, tcp, unknown};
 use crate::diff::fingerprint;
 use crate::tls::{self, Files};
 use crate::{
-    Balance, Breaker, Dns, Endpoint, Health, HealthProbe, Outlier, Pool, Protocol, Upstream,
+    Balance, Breaker, Dns, Endpoint, EndpointScheme, Health, HealthProbe, Outlier, Pool, Protocol,
+    Upstream,
 };
 
 /// The upstreams so far.
@@ -51,8 +52,34 @@ impl<'a> Upstreams<'a> {
         upstreams
     }
 
-    /// The number of the upstream that `text` names, or of the one whose URL it is.
+    /// The number of the upstream that `text` names, or of the one whose URL it is, for requests.
     pub fn resolve(&mut self, text: &str, at: &Pointer, findings: &mut Findings) -> Option<usize> {
+        let number = self.number(text, at, findings)?;
+        if self.list.get(number).is_some_and(tcp::is_raw) {
+            let what = format!("the upstream `{text}` is for TCP listeners, not for requests");
+            let problem = Problem::new(at, what);
+            findings.problem(problem.hint("write its endpoints with `http://` or `https://`"));
+        }
+        Some(number)
+    }
+
+    /// The same for connections that are passed on unopened.
+    pub fn resolve_tcp(
+        &mut self,
+        text: &str,
+        at: &Pointer,
+        findings: &mut Findings,
+    ) -> Option<usize> {
+        let number = self.number(text, at, findings)?;
+        if !self.list.get(number).is_some_and(tcp::takes_raw) {
+            let what = format!("the upstream `{text}` is for requests, not for TCP listeners");
+            let problem = Problem::new(at, what);
+            findings.problem(problem.hint("write its endpoints with `tcp://host:port`"));
+        }
+        Some(number)
+    }
+
+    fn number(&mut self, text: &str, at: &Pointer, findings: &mut Findings) -> Option<usize> {
         if let Some(number) = self.numbers.get(text) {
             return Some(*number);
         }
@@ -63,7 +90,7 @@ impl<'a> Upstreams<'a> {
         }
         let endpoint = findings.take(endpoint(&v1::Endpoint::Url(text.into()).full(), at))?;
         let written = v1::Upstream::of_url(text);
-        let tls = (endpoint.scheme == Scheme::Https).then(|| {
+        let tls = (endpoint.scheme == EndpointScheme::Https).then(|| {
             tls::client(&written.tls, written.protocol, at, self.files, self.inputs, findings)
         });
         Some(self.push(&written, vec![endpoint], tls.flatten(), at, findings))
@@ -81,7 +108,7 @@ impl<'a> Upstreams<'a> {
 
     fn add(&mut self, written: &v1::Upstream, at: &Pointer, findings: &mut Findings) {
         let endpoints = endpoints(written, at, findings);
-        let is_secure = endpoints.iter().any(|endpoint| endpoint.scheme == Scheme::Https);
+        let is_secure = endpoints.iter().any(|endpoint| endpoint.scheme == EndpointScheme::Https);
         let at_tls = at.key("tls");
         let tls = if is_secure {
             tls::client(&written.tls, written.protocol, &at_tls, self.files, self.inputs, findings)
@@ -89,6 +116,7 @@ impl<'a> Upstreams<'a> {
             check_tls_is_used(written, &at_tls, findings);
             None
         };
+        tcp::check(written, &endpoints, at, findings);
         self.push(written, endpoints, tls, at, findings);
     }
 

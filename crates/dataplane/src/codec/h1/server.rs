@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use base::Instant;
+use bytes::Bytes;
 use policy::message::{Body, Method, Scheme, Version};
 use policy::{Exchange, Refusal, codes};
 use snapshot::Limits;
@@ -18,6 +19,7 @@ use super::wire::{RequestBody, Wire};
 use super::write::{self, ResponseForm};
 use crate::accept::Accepted;
 use crate::accept::door::Door;
+use crate::buffers;
 use crate::codec::normalize::TARGET_MAX;
 use crate::codec::rewind::Rewind;
 use crate::codec::{Client, Interim, Upgraded};
@@ -350,15 +352,27 @@ impl Client for Server {
         let mut head = self.wire.borrow_mut().take_out();
         websocket::complete(&x.request, &mut x.response);
         write::switching(&mut head, &mut x.response.headers, &protocol);
-        let mut pump = Pump::new(head, Framing::None);
-        if self.pump(&mut pump, &mut Body::Empty).await.is_err() {
+        // Gone with its buffer before the tunnel begins: an idle one holds none.
+        let written = {
+            let mut pump = Pump::new(head, Framing::None);
+            self.pump(&mut pump, &mut Body::Empty).await
+        };
+        if written.is_err() {
             return;
         }
         let (io, read) = self.wire.borrow_mut().take();
-        let client = Rewind::new(io, read.freeze());
-        let (up, down) = tunnel::copy(client, upstream, self.limits.body_idle_timeout).await;
-        x.bytes_in = up;
-        x.bytes_out = down;
+        let early = if read.is_empty() {
+            buffers::give_input(read);
+            Bytes::new()
+        } else {
+            read.freeze()
+        };
+        let client = Rewind::new(io, early);
+        let moved = |up, down| {
+            x.bytes_in += up;
+            x.bytes_out += down;
+        };
+        tunnel::copy(client, upstream, self.limits.body_idle_timeout, moved).await;
         x.complete = true;
     }
 }

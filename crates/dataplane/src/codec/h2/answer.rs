@@ -165,9 +165,11 @@ impl Client for Asker {
         date(head.headers_mut(), x);
         let Ok(send) = self.respond.send_response(head, false) else { return };
         let client = Pipe::new(send, receive, ());
-        let (up, down) = tunnel::copy(client, upstream, self.idle).await;
-        x.bytes_in = up;
-        x.bytes_out = down;
+        let moved = |up, down| {
+            x.bytes_in += up;
+            x.bytes_out += down;
+        };
+        tunnel::copy(client, upstream, self.idle, moved).await;
         x.complete = true;
     }
 }

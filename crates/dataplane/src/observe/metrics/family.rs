@@ -103,6 +103,10 @@ families! {
         "HTTP/2 connections of clients that ended, by the reason; `enhance_your_calm`: the client did little but cost.";
     HTTP2_RESETS = "gateward_http2_streams_reset_total", Counter, ["listener", "reason"],
         "HTTP/2 streams of clients cut short, by the reason; `taken_back` by the client, all others by the gateway.";
+    PASSED = "gateward_tcp_connections_total", Counter, ["listener", "outcome"],
+        "Connections of TCP listeners that are over, by how they ended.";
+    PASSED_BYTES = "gateward_tcp_bytes_total", Counter, ["listener", "direction"],
+        "Bytes passed on by TCP listeners; the direction is up, to the upstream, or down.";
     CERTIFICATE_END = "gateward_certificate_expiry_timestamp_seconds", Gauge,
         ["listener", "file", "name"],
         "When a certificate ends, in seconds since 1970; the name is its first.";

@@ -8,9 +8,10 @@ use super::family::{self, Family};
 use super::histogram::Counted;
 use super::process::Process;
 use super::refusals::UPSTREAM_CODES;
-use super::series::{CLASSES, Count, RouteCounts};
+use super::series::{CLASSES, Count, ListenerCounts, RouteCounts};
 use super::text::{Format, Text};
 use super::{Metrics, OTHER};
+use crate::relay::Outcome;
 use crate::status::{BreakerState, EndpointStatus, UpstreamStatus};
 
 /// Endpoint addresses shown; names can have any number of them.
@@ -159,6 +160,34 @@ impl Metrics {
         for listener in &listeners {
             let [name] = &listener.labels;
             listener.http2_resets().for_each(|(reason, count)| samples.add(&[name, reason], count));
+        }
+        self.relays(text);
+    }
+
+    fn relays(&self, text: &mut Text) {
+        let listeners = self.listeners.list();
+        let mut samples = text.family(&family::PASSED);
+        for listener in &listeners {
+            let [name] = &listener.labels;
+            for outcome in Outcome::ALL {
+                let ended = |counts: &ListenerCounts| {
+                    counts.outcomes.get(outcome as usize).map_or(0, Count::get)
+                };
+                let count = listener.cores.sum(ended);
+                if count > 0 {
+                    samples.add(&[name, outcome.word()], count);
+                }
+            }
+        }
+        let mut samples = text.family(&family::PASSED_BYTES);
+        for listener in &listeners {
+            let [name] = &listener.labels;
+            let up = listener.cores.sum(|counts| counts.bytes_up.get());
+            let down = listener.cores.sum(|counts| counts.bytes_down.get());
+            if up + down > 0 {
+                samples.add(&[name, "up"], up);
+                samples.add(&[name, "down"], down);
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::histogram::Histogram;
 use super::http2::Http2Counts;
 use super::refusals::UPSTREAM_CODES;
+use crate::relay::Outcome;
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -167,6 +168,12 @@ pub(crate) struct ListenerCounts {
     pub tls_failed: Count,
     /// Its HTTP/2 connections.
     pub http2: Http2Counts,
+    /// Connections passed on unopened that are over, by [`Outcome`].
+    pub outcomes: [Count; Outcome::ALL.len()],
+    /// Bytes passed on to upstreams.
+    pub bytes_up: Count,
+    /// Bytes passed on to clients.
+    pub bytes_down: Count,
 }
 
 /// A listener's series. Held by the listener and by its connections.
@@ -192,6 +199,22 @@ impl ListenerSeries {
     pub fn handshake(&self, core: usize, done: bool) {
         if let Some(counts) = self.cores.of(core) {
             if done { &counts.tls_done } else { &counts.tls_failed }.add(1);
+        }
+    }
+
+    /// Counts bytes passed on unopened.
+    pub fn passed(&self, core: usize, up: u64, down: u64) {
+        if let Some(counts) = self.cores.of(core) {
+            counts.bytes_up.add(up);
+            counts.bytes_down.add(down);
+        }
+    }
+
+    /// Counts the end of a connection that was passed on.
+    pub fn ended(&self, core: usize, outcome: Outcome) {
+        let counts = self.cores.of(core);
+        if let Some(count) = counts.and_then(|counts| counts.outcomes.get(outcome as usize)) {
+            count.add(1);
         }
     }
 

@@ -10,6 +10,7 @@ use policy::codes;
 use super::family::{self, Kind};
 use super::*;
 use crate::observe::testing::{DOCUMENT, compile, exchange};
+use crate::relay::Outcome;
 use crate::status::{EndpointStatus, UpstreamStatus};
 
 fn endpoint(address: &str, healthy: bool) -> EndpointStatus {
@@ -53,6 +54,8 @@ fn page(format: Format) -> String {
     listener.refused(1);
     listener.handshake(0, true);
     listener.handshake(0, false);
+    listener.passed(0, 8, 15);
+    listener.ended(1, Outcome::Done);
     let upstreams = [UpstreamStatus {
         name: "orders".into(),
         panic: false,

@@ -2,3 +2,4 @@
 
 mod http2;
 mod process;
+mod streams;

@@ -1,1 +1,0 @@
-//! Section H: WebSocket, gRPC, server-sent events, TCP.
