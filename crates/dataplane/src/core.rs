@@ -9,9 +9,11 @@ use policy::Exchange;
 use snapshot::{Listener, Snapshot};
 use tokio::sync::Notify;
 
+use crate::accept::gate::Gate;
 use crate::deadline::Timers;
 use crate::forward::Upstream;
 use crate::observe::Observed;
+use crate::overload::{Lag, Overload};
 
 /// Exchanges kept for the next request.
 const SPARE_MAX: usize = 256;
@@ -27,6 +29,12 @@ pub(crate) struct Core {
     pub clock: Clock,
     /// Timers on that clock, for [`crate::deadline::Deadline`].
     pub timers: Rc<Timers>,
+    /// How loaded the instance is.
+    pub overload: Arc<Overload>,
+    /// How long what is ready waits for this core.
+    pub lag: Lag,
+    /// Where TLS handshakes take turns.
+    pub handshakes: Rc<Gate>,
     current: RefCell<Rc<Running>>,
     draining: Cell<bool>,
     /// Wakes who has to look at what runs now.
@@ -62,6 +70,9 @@ impl Core {
             number,
             timers: Timers::new(clock.clone()),
             clock,
+            overload: running.observed.overload.clone(),
+            lag: Lag::default(),
+            handshakes: Rc::default(),
             current: RefCell::new(running),
             draining: Cell::new(false),
             swapped: Notify::new(),

@@ -17,6 +17,8 @@ mod enforce;
 mod forward;
 mod live;
 mod observe;
+mod overload;
+mod patience;
 mod relay;
 mod serve;
 mod site;
@@ -29,6 +31,7 @@ pub use codec::normalize::canonical;
 pub use live::{Handle, Options, StartError, start};
 pub use observe::Observer;
 pub use observe::reloads::{LastReloads, Refused, Reloads, Taken};
+pub use overload::{MemoryMeter, OverloadStatus};
 pub use status::{BreakerState, EndpointStatus, UpstreamStatus};
 
 /// The version of this build.

@@ -14,6 +14,7 @@ use tokio::io::DuplexStream;
 use crate::accept::socket::{self, Listening};
 use crate::forward::{Background, Fleet};
 use crate::observe::Observer;
+use crate::overload::{MemoryMeter, OverloadStatus, Watch};
 use crate::site::{DoorPlan, Plan};
 use crate::status::UpstreamStatus;
 use crate::worker::{Order, Worker};
@@ -25,12 +26,14 @@ pub struct Options {
     pub workers: usize,
     /// Where time comes from.
     pub clock: Clock,
+    /// Where the memory in use is read.
+    pub memory: MemoryMeter,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { workers, clock: Clock::system() }
+        Self { workers, clock: Clock::system(), memory: MemoryMeter::system() }
     }
 }
 
@@ -60,6 +63,8 @@ impl std::error::Error for StartError {}
 pub struct Handle {
     inner: Mutex<Live>,
     observer: Arc<Observer>,
+    /// Watches memory.
+    _watch: Watch,
 }
 
 struct Live {
@@ -97,7 +102,10 @@ pub fn start(snapshot: Arc<Snapshot>, options: Options) -> Result<Handle, StartE
         let worker = Worker::start(number, options.clock.clone(), plan);
         live.workers.push(worker.map_err(StartError::Thread)?);
     }
-    Ok(Handle { inner: Mutex::new(live), observer })
+    let cores = live.workers.iter().map(|worker| worker.orders.clone()).collect();
+    let watch = Watch::start(observer.overload.clone(), options.memory, cores);
+    let watch = watch.map_err(StartError::Thread)?;
+    Ok(Handle { inner: Mutex::new(live), observer, _watch: watch })
 }
 
 impl Handle {
@@ -154,6 +162,11 @@ impl Handle {
         fleet.status()
     }
 
+    /// How loaded it is.
+    pub fn overload(&self) -> OverloadStatus {
+        self.observer.overload()
+    }
+
     /// The address a listener has that was asked to stand at `bind`: another one where that says
     /// port 0.
     pub fn address(&self, bind: &Bind) -> Option<Bind> {
@@ -198,6 +211,7 @@ impl Live {
             sockets.keys().for_each(socket::clean_up);
             return Err(problems);
         };
+        self.observer.overload.follow(&snapshot.limits);
         for (bind, opened) in &sockets {
             let address = opened.first().and_then(Listening::address);
             self.bound.insert(bind.clone(), address.unwrap_or_else(|| bind.clone()));

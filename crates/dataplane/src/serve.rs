@@ -4,9 +4,11 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
+use config::v1::Priority;
 use policy::{Exchange, Refusal, codes};
-use snapshot::Action;
+use snapshot::{Action, Route};
 
 use crate::accept::client_address;
 use crate::codec::{Client, Interim, Upgraded};
@@ -15,6 +17,7 @@ use crate::dispatch;
 use crate::enforce::{self, Passage, identity};
 use crate::forward::{self, Passed};
 use crate::observe;
+use crate::overload::RETRY_AFTER;
 
 /// Serves one request, from its head, which the codec has read and made canonical, to the end of
 /// its answer.
@@ -23,6 +26,7 @@ use crate::observe;
 /// 2. [`admit`]: who the client is, what it may not say, whether it came by the right connection.
 /// 3. [`dispatch::find`]: the route. Requests that have none go through the policies of the
 ///    document.
+///    [`crowded`]: where there is too much to do, it ends here.
 /// 4. [`Passage::request`]: the route's policies, in order.
 /// 5. [`act`]: the answer, from an endpoint of an upstream or from here.
 /// 6. [`Passage::response`]: the policies that ran, in reverse.
@@ -39,8 +43,12 @@ pub(crate) async fn serve<C: Client>(core: &Rc<Core>, x: &mut Exchange, client: 
     let routed = routed.and_then(|listener| dispatch::find(snapshot, listener, x));
     let mut passage =
         Passage::new(routed.as_ref().map_or(&snapshot.fallback, |route| &route.chain));
+    let route = routed.as_ref().ok().map(|route| &***route);
+    let crowded = crowded(core, &running, route, x, client);
+    client.keep_pace(pace(&running, route, x));
     let outcome = {
         let work = pin!(async {
+            crowded?;
             if let Some(reply) = passage.request(x).await? {
                 x.response = *reply;
                 return Ok(None);
@@ -57,6 +65,7 @@ pub(crate) async fn serve<C: Client>(core: &Rc<Core>, x: &mut Exchange, client: 
         Some(Err(refusal)) => (enforce::refuse(x, refusal), None),
         None => (enforce::refuse(x, Refusal::new(&codes::CALLER_GONE)), None),
     };
+    close |= core.overload.saves();
     close |= passage.response(x).await;
     observe::mark(x);
     match tunnel {
@@ -87,6 +96,37 @@ fn admit(running: &Running, x: &mut Exchange) -> Result<usize, Refusal> {
         // The document that had it was replaced while the connection stayed open.
         Refusal::new(&codes::ROUTE_NOT_FOUND).note("the listener is gone").close()
     })
+}
+
+/// Whether there is too much to do for one more request. Told before any policy runs: what is
+/// turned away costs as little as can be.
+fn crowded<C: Client>(
+    core: &Core,
+    running: &Running,
+    route: Option<&Route>,
+    x: &Exchange,
+    client: &mut C,
+) -> Result<(), Refusal> {
+    core.lag.touch();
+    let priority = route.map_or(Priority::Low, |route| route.priority);
+    let limits = &running.snapshot.limits;
+    let Some(want) = core.overload.judge(&core.lag, priority, limits) else { return Ok(()) };
+    // A connection that speaks for many is not made to wait for one of them.
+    if x.client == x.connection.peer_ip() {
+        client.pause(Duration::from_secs(RETRY_AFTER));
+    }
+    Err(core.overload.refuse(core.number, want, priority))
+}
+
+/// Bytes a second the client must send or take of a body, while it is waited for; 0: any.
+fn pace(running: &Running, route: Option<&Route>, x: &Exchange) -> u64 {
+    // Whoever calls by gRPC may have nothing to say for as long as the call lives.
+    if x.request.is_grpc() {
+        return 0;
+    }
+    let listener = || running.listener(&x.connection.listener);
+    let own = route.and_then(|route| route.body_rate);
+    own.or_else(|| Some(listener()?.limits.body_rate)).unwrap_or(0)
 }
 
 /// Whether a caller that showed a certificate to one host asks for another: the certificate was

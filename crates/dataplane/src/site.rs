@@ -23,6 +23,7 @@ use crate::deadline::Deadline;
 use crate::forward::{self, SharedUpstream, Upstream};
 use crate::observe::Observed;
 use crate::observe::metrics::ListenerSeries;
+use crate::overload;
 
 /// Time between two looks at idle connections.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -68,6 +69,7 @@ impl Site {
         let site = Self { core, doors: RefCell::default(), leaving: RefCell::default() };
         site.open_doors(plan.doors);
         spawn_local(sweep(site.core.clone()));
+        spawn_local(overload::follow(site.core.clone()));
         site
     }
 
@@ -86,6 +88,17 @@ impl Site {
             let arrival = Arrival { plain: Plain::Memory(stream), peer: None, local: None };
             accept::welcome(&self.core, door, arrival);
         }
+    }
+
+    /// Looks anew at who may stay: memory is short, or no longer.
+    pub fn press(&self) {
+        self.doors.borrow().iter().for_each(|(_, door)| door.wake());
+        self.leaving.borrow().iter().for_each(|door| door.wake());
+    }
+
+    /// From now on what is ready waits for this long, whatever is measured.
+    pub fn pretend_lag(&self, lag: Duration) {
+        self.core.lag.tell(lag);
     }
 
     /// Closes every door and waits until all who are inside have left, or `grace` is over.

@@ -98,6 +98,19 @@ impl Plane {
         self.settle().await;
     }
 
+    /// From now on so many percent of the memory budget are in use.
+    pub fn fill_memory(&self, percent: u64) {
+        let overload = &self.observer.overload;
+        if overload.weigh(overload.budget().div_ceil(100) * percent).is_some() {
+            self.site.press();
+        }
+    }
+
+    /// From now on what is ready waits for this long.
+    pub fn pretend_lag(&self, lag: Duration) {
+        self.site.pretend_lag(lag);
+    }
+
     /// Takes no more connections, and ends when those there are did, or `grace` is over.
     pub async fn drain(&self, grace: Duration) {
         self.site.drain(grace).await;
@@ -113,6 +126,7 @@ impl Plane {
             started: 0.0,
             reloaded: None,
             upstreams: &[],
+            overload: &self.observer.overload.status(),
         };
         self.observer.metrics.page(&gauges, Format::Prometheus)
     }
@@ -135,6 +149,7 @@ fn plan(
     fleet: &Arc<Fleet>,
 ) -> Result<Plan, Vec<String>> {
     let observed = observer.follow(snapshot)?;
+    observer.overload.follow(&snapshot.limits);
     let door = |listener: &Arc<snapshot::Listener>| DoorPlan {
         listener: listener.clone(),
         open: Arc::default(),

@@ -16,6 +16,8 @@ pub(crate) enum Order {
     Swap(Plan, mpsc::Sender<()>),
     /// Serve this in-memory connection as one of the listener of this name.
     Connect(Arc<str>, DuplexStream),
+    /// Memory is short, or no longer: look anew at who may stay.
+    Press,
     /// Take no more connections, finish what is running, but no longer than this; then end.
     Drain(Duration),
 }
@@ -62,6 +64,7 @@ async fn run(number: usize, clock: Clock, plan: Plan, mut orders: UnboundedRecei
                 let _ = done.send(());
             }
             Order::Connect(name, stream) => site.connect(&name, stream),
+            Order::Press => site.press(),
             Order::Drain(grace) => return site.drain(grace).await,
         }
     }

@@ -4,6 +4,7 @@ mod check;
 mod cli;
 mod demo;
 mod explain;
+mod files;
 mod instance;
 mod load;
 mod logging;

@@ -16,7 +16,7 @@ use crate::load::{Loaded, Loader};
 use crate::reload::{Follower, Reason};
 use crate::terminal::{self, BAD, paint};
 use crate::watch::Files;
-use crate::{logging, pages};
+use crate::{files, logging, pages};
 
 /// Time to write out logs and traces at the end.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -43,6 +43,7 @@ impl Plan {
 /// `gateward run`.
 pub fn run(args: RunArgs) -> Exit {
     pages::keep_small();
+    files::take_all();
     if let Err(error) = logging::start(&args.logging) {
         return fail(&error);
     }
@@ -85,7 +86,7 @@ pub fn serve(plan: Plan) -> Exit {
     }
     let Loaded { written, snapshot, files } = loaded;
     let workers = plan.workers.map_or_else(|| Options::default().workers, usize::from);
-    let options = Options { workers, clock: Clock::system() };
+    let options = Options { workers, clock: Clock::system(), ..Options::default() };
     let snapshot = Arc::new(snapshot);
     let handle = match dataplane::start(snapshot.clone(), options) {
         Ok(handle) => handle,

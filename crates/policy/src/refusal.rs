@@ -220,6 +220,11 @@ pub mod codes {
         /// The caller left before the answer.
         CALLER_GONE = "caller_gone", 499, grpc 1, "connection_terminated", Caller,
             "The caller left", "Wait longer, or cancel knowingly.";
+        /// The gateway has too much to do.
+        OVERLOADED = "overloaded", 503, grpc 14, "connection_limit_reached", Gateway,
+            "The gateway has too much to do",
+            "Try again after Retry-After; operators see in /status what is short, add instances, \
+             or raise limits.memory.";
         /// The gateway is going down.
         DRAINING = "draining", 503, grpc 14, "proxy_internal_response", Gateway,
             "The gateway is stopping", "Try again; another instance will answer.";

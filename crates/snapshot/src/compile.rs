@@ -8,6 +8,7 @@ mod bind;
 mod endpoint;
 mod findings;
 mod host;
+mod limits;
 mod listeners;
 mod matches;
 mod policies;
@@ -57,6 +58,7 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
     let files = Files { around: inputs.around, folder: &written.folder };
     let mut findings = Findings::default();
 
+    let limits = limits::instance(&document.limits, &mut findings);
     let mut upstreams = upstreams::Upstreams::compile(document, inputs, &files, &mut findings);
     let listeners = listeners::compile(document, inputs, &files, &mut upstreams, &mut findings);
     let admin = listeners::admin(document, &mut findings);
@@ -87,6 +89,7 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
         digest: written.digest.clone(),
         listeners,
         admin,
+        limits,
         router,
         apis: apis::versions(&routes),
         routes,

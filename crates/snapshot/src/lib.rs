@@ -38,8 +38,8 @@ pub use route::{
 };
 pub use router::{Allow, Considered, Criterion, Found, Params, Router, Verdict};
 pub use snapshot::{
-    Bind, ClientAddress, Limits, Listener, ListenerTls, Protocols, ProxyProtocol, ShownCertificate,
-    Snapshot, Traces,
+    Bind, ClientAddress, InstanceLimits, Limits, Listener, ListenerTls, Protocols, ProxyProtocol,
+    ShownCertificate, Snapshot, Traces,
 };
 pub use upstream::{
     Balance, Breaker, Dns, Endpoint, EndpointAddress, EndpointScheme, Health, HealthProbe, Outlier,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use base::Pointer;
+use config::v1::Priority;
 use policy::message::{Name, Status};
 use policy::{Condition, Phase, Policy};
 
@@ -49,6 +50,10 @@ pub struct Route {
     pub chain: Arc<Chain>,
     /// What happens after them.
     pub action: Action,
+    /// Whether it is turned away before or after others.
+    pub priority: Priority,
+    /// Bytes a second of a body, either way, in place of the listener's; 0: any pace.
+    pub body_rate: Option<u64>,
 }
 
 /// The policies of a route, in the order they run. The way back is the reverse.

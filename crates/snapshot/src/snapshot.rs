@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub listeners: Vec<Arc<Listener>>,
     /// The admin listener.
     pub admin: Option<Bind>,
+    /// Bounds of the whole instance.
+    pub limits: InstanceLimits,
     /// Finds the route of a request.
     pub router: Router,
     /// Every route, by its number.
@@ -171,14 +173,20 @@ pub struct Limits {
     pub header_count: usize,
     /// Time to receive a head.
     pub header_timeout: Duration,
+    /// Bytes a second of a head, from half of `header_timeout` on; 0: any pace.
+    pub header_rate: u64,
     /// Time between two pieces of a body, either way.
     pub body_idle_timeout: Duration,
+    /// Bytes a second of a body, either way; 0: any pace.
+    pub body_rate: u64,
     /// Time without a request.
     pub keep_alive: Duration,
     /// Time for a TLS handshake.
     pub tls_handshake_timeout: Duration,
     /// Connections at once, all cores together.
     pub connections: usize,
+    /// Requests of a connection.
+    pub requests_per_connection: u32,
     /// Concurrent HTTP/2 streams of a connection.
     pub http2_streams: u32,
     /// HTTP/2 requests taken back or reset for the client's fault, of a connection in 10 s.
@@ -187,6 +195,35 @@ pub struct Limits {
     pub http2_control_frames: u32,
     /// Bytes of a request's body.
     pub body_bytes: u64,
+}
+
+impl Limits {
+    /// Time from a head's first byte by which all of it must be there when `bytes` are: half of
+    /// what it may take, and as long again as those bytes may take at the least rate.
+    pub fn head_time(&self, bytes: usize) -> Duration {
+        match self.header_rate {
+            0 => self.header_timeout,
+            rate => {
+                let earned = Duration::from_nanos(bytes as u64 * 1_000_000_000 / rate);
+                self.header_timeout.min(self.header_timeout / 2 + earned)
+            }
+        }
+    }
+}
+
+/// Bounds of the whole instance. What is none depends on the machine it runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstanceLimits {
+    /// Connections at once over all listeners.
+    pub connections: Option<usize>,
+    /// Connections at once from one peer.
+    pub connections_per_address: usize,
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// TLS handshakes a core works on before it turns to what else is ready.
+    pub tls_handshakes: usize,
+    /// Time what is ready may wait for a core.
+    pub queue_time: Duration,
 }
 
 /// Where traces go.

@@ -46,7 +46,7 @@ impl Gateway {
         // Lines are looked at here; nobody else is to take them.
         let logs = std::mem::take(&mut snapshot.log_targets);
         let clock = Clock::fixed(START);
-        let options = Options { workers: 1, clock: clock.clone() };
+        let options = Options { workers: 1, clock: clock.clone(), ..Options::default() };
         let handle =
             dataplane::start(Arc::new(snapshot), options).map_err(|error| error.to_string())?;
         Ok(Self { handle, clock, logs })

@@ -82,7 +82,7 @@ pub fn run(bed: &Bed, report: &mut Report) -> Result {
 }
 
 /// A TLS client that trusts the run's certificate and no other.
-fn client(bed: &Bed, protocol: &[u8]) -> Result<Arc<ClientConfig>> {
+pub fn client(bed: &Bed, protocol: &[u8]) -> Result<Arc<ClientConfig>> {
     let pem = fs::read(bed.folder.join("cert.pem")).map_err(|error| error.to_string())?;
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_slice(&pem).map_err(|error| error.to_string())?;

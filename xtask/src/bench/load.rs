@@ -32,9 +32,19 @@ pub struct Request<'a> {
 
 /// HTTP/1.1 as fast as it is answered, over 64 connections.
 pub fn wrk(request: &Request<'_>, seconds: u32, cores: &[usize]) -> Result<Seen> {
+    wrk_over(CONCURRENT, request, seconds, cores)
+}
+
+/// The same over so many.
+pub fn wrk_over(
+    connections: u32,
+    request: &Request<'_>,
+    seconds: u32,
+    cores: &[usize],
+) -> Result<Seen> {
     let mut wrk = Command::new("wrk");
     wrk.args(["--threads=1", "--latency", "--timeout=10s"])
-        .arg(format!("--connections={CONCURRENT}"))
+        .arg(format!("--connections={connections}"))
         .arg(format!("--duration={seconds}s"));
     for header in &request.headers {
         wrk.args(["--header", header]);

@@ -1,8 +1,11 @@
 //! `cargo xtask bench`: the same work through Gateward, nginx, HAProxy and a raw byte relay, side
 //! by side. `bench/README.md` says how it is measured.
 
+mod amplify;
+mod attackers;
 mod bed;
 mod body;
+mod hostile;
 mod idle;
 mod load;
 mod machine;
@@ -54,6 +57,21 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario { name: "body", title: "Bodies of 1 GiB", run: body::run },
     Scenario { name: "idle", title: "Idle keep-alive connections", run: idle::run },
+    Scenario {
+        name: "hostile",
+        title: "A good client beside 200 hostile connections of all kinds",
+        run: hostile::attacked,
+    },
+    Scenario {
+        name: "amplify",
+        title: "The dearest that a client can send, against a plain request",
+        run: amplify::run,
+    },
+    Scenario {
+        name: "overload",
+        title: "Twice as many requests as can be answered in time",
+        run: hostile::overloaded,
+    },
     Scenario { name: "start", title: "From start to the first answer", run: start::run },
 ];
 

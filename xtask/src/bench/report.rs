@@ -52,6 +52,16 @@ const AIMS: &[Aim] = &[
     aim("idle", "H1 KiB", "gateward", 8.0, None),
     aim("idle", "H1+TLS KiB", "gateward", 24.0, None),
     aim("idle", "H2+TLS KiB", "gateward", 36.0, None),
+    aim("hostile", "p99 µs", "attacked", 3.0, Some("quiet")),
+    aim("hostile", "peak MiB", "attacked", 256.0, None),
+    aim("amplify", "× plain", "99 long fields", 20.0, None),
+    aim("amplify", "× plain", "head too large", 20.0, None),
+    aim("amplify", "× plain", "ambiguous head", 20.0, None),
+    aim("amplify", "× plain", "200 chunks of a byte", 20.0, None),
+    aim("amplify", "× plain", "TLS handshake", 20.0, None),
+    aim("amplify", "× plain", "HTTP/2 request taken back", 20.0, None),
+    aim("overload", "lost %", "twice", 15.0, None),
+    aim("overload", "slow sheds %", "twice", 1.0, None),
     aim("start", "ms", "gateward", 100.0, None),
 ];
 

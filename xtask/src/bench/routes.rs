@@ -27,7 +27,7 @@ fn document(routes: u32, hosts: u32, ports: [u16; 3], mark: u32) -> String {
     let mut text = format!(
         "version: 1
 listeners:
-  - {{ name: web, bind: \"127.0.0.1:{port}\", limits: {{ keep_alive: 3600s }} }}
+  - {{ name: web, bind: \"127.0.0.1:{port}\", limits: {{ keep_alive: 3600s, requests_per_connection: 1000000000 }} }}
 admin: {{ bind: \"127.0.0.1:{admin}\" }}
 upstreams:
   - {{ name: origin, endpoints: [ \"http://127.0.0.1:{origin}\" ] }}

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use base::Span;
+use base::{ByteSize, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PolicyUse, Retry, defaults};
+use super::{PolicyUse, Priority, Retry, defaults};
 
 /// A virtual, front-end API.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -36,6 +36,14 @@ pub struct Api {
     /// Its routes. None: one that matches everything under the path.
     #[serde(default)]
     pub routes: Vec<Route>,
+    /// When there is too much to do, `low` is turned away first and `high` last. `normal` unless
+    /// said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// Bytes a second a client must send or take of a body, in place of the listener's
+    /// `body_rate`. 0: any pace, for streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_rate: Option<ByteSize>,
     /// Timeouts that differ from the upstream's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<RouteTimeouts>,
@@ -82,6 +90,12 @@ pub struct Route {
     pub respond: Option<FixedAnswer>,
     /// Policies of this route, inside the API's.
     pub policies: Vec<PolicyUse>,
+    /// Its priority, in place of the API's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// Bytes a second a client must send or take of a body, in place of the API's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_rate: Option<ByteSize>,
     /// Timeouts of this route.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<RouteTimeouts>,

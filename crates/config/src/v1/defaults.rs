@@ -27,14 +27,24 @@ defaults! {
     header_count: u32 = 100;
     /// Time to receive a request's head, from its first byte.
     header_timeout: Span = Span::secs(10);
+    /// Bytes a second of a head that must come, from half of `header_timeout` on.
+    header_rate: ByteSize = ByteSize(500);
     /// Time a client may take between two pieces of a body it sends or reads.
     body_idle_timeout: Span = Span::secs(60);
+    /// Bytes a second a client must send or take of a body, averaged over `body_idle_timeout`,
+    /// while it is waited for. gRPC calls and tunnels are free; `body_rate` of an API or route sets
+    /// another rate, 0 any.
+    body_rate: ByteSize = ByteSize(1 << 10);
     /// Time a connection may stay open without a request.
     keep_alive: Span = Span::secs(75);
     /// Time for a TLS handshake.
     tls_handshake_timeout: Span = Span::secs(5);
-    /// Connections a listener holds at once, all cores together.
+    /// Connections a listener holds at once, all cores together. All listeners together hold no
+    /// more than that, than half the file descriptors less 64, than one per 64 KiB of the memory
+    /// budget, unless `limits.connections` says otherwise.
     connections: u32 = 50_000;
+    /// Requests of a connection; the last one's answer ends it (`Connection: close`, GOAWAY).
+    requests_per_connection: u32 = 10_000;
     /// Concurrent HTTP/2 streams of a connection.
     http2_streams: u32 = 100;
     /// HTTP/2 requests of a connection that a client may take back, or that have to be reset for
@@ -48,6 +58,18 @@ defaults! {
     body_bytes: ByteSize = ByteSize(10 << 20);
     /// Time without a byte either way after which a connection of a TCP listener ends.
     tcp_idle_timeout: Span = Span::secs(300);
+
+    /// Connections at once from one peer: an IPv4 address, an IPv6 network of 64 bits.
+    connections_per_address: u32 = 1_000;
+    /// Memory budget in percent of the control group's limit, or of the machine's memory where
+    /// there is none.
+    memory_percent: u64 = 75;
+    /// TLS handshakes a core works on before it turns to what else is ready.
+    tls_handshakes: u32 = 2;
+    /// Time what is ready may wait for a core, by the core's own clock; above it requests are
+    /// turned away with 503.
+    queue_time: Span = Span::millis(100);
+
     /// Whether TLS listeners refuse names none of their certificates is for.
     reject_unknown_sni: bool = false;
 

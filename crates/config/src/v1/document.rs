@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Api, Application, Listener, PolicyUse, Telemetry, Upstream};
+use super::{Api, Application, InstanceLimits, Listener, PolicyUse, Telemetry, Upstream};
 
 /// A Gateward document: everything one instance serves.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -16,6 +16,9 @@ pub struct Document {
     /// Health, metrics and status, for operators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<Admin>,
+    /// Bounds of the whole instance.
+    #[serde(default)]
+    pub limits: InstanceLimits,
     /// The back ends the APIs call, by name.
     #[serde(default)]
     pub upstreams: Vec<Upstream>,

@@ -166,14 +166,21 @@ pub struct ListenerLimits {
     pub header_count: u32,
     /// Time to receive a request's head.
     pub header_timeout: Span,
+    /// Bytes a second of a head that must come, from half of `header_timeout` on. 0: any pace.
+    pub header_rate: ByteSize,
     /// Time between two pieces of a body.
     pub body_idle_timeout: Span,
+    /// Bytes a second a client must send or take of a body, over `body_idle_timeout` and while it
+    /// is waited for. 0: any pace.
+    pub body_rate: ByteSize,
     /// Time a connection may stay open without a request.
     pub keep_alive: Span,
     /// Time for a TLS handshake.
     pub tls_handshake_timeout: Span,
     /// Connections at once.
     pub connections: u32,
+    /// Requests of a connection; the last one's answer ends it.
+    pub requests_per_connection: u32,
     /// Concurrent HTTP/2 streams of a connection.
     pub http2_streams: u32,
     /// HTTP/2 requests of a connection taken back, or reset for the client's fault, within 10 s.
@@ -190,10 +197,13 @@ impl Default for ListenerLimits {
             header_bytes: defaults::header_bytes(),
             header_count: defaults::header_count(),
             header_timeout: defaults::header_timeout(),
+            header_rate: defaults::header_rate(),
             body_idle_timeout: defaults::body_idle_timeout(),
+            body_rate: defaults::body_rate(),
             keep_alive: defaults::keep_alive(),
             tls_handshake_timeout: defaults::tls_handshake_timeout(),
             connections: defaults::connections(),
+            requests_per_connection: defaults::requests_per_connection(),
             http2_streams: defaults::http2_streams(),
             http2_resets: defaults::http2_resets(),
             http2_control_frames: defaults::http2_control_frames(),

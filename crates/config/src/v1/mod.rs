@@ -7,6 +7,7 @@ mod application;
 pub mod defaults;
 mod document;
 mod health;
+mod limits;
 mod listener;
 mod network;
 mod policy;
@@ -22,6 +23,7 @@ pub use api::{
 pub use application::{Application, Key};
 pub use document::{Admin, Document};
 pub use health::{Health, HealthKind, Outlier};
+pub use limits::{InstanceLimits, Priority};
 pub use listener::{
     Certificate, ClientAddress, ClientAddressHeader, ClientCertificateMode, ClientCertificates,
     Listener, ListenerLimits, ListenerTls, Protocol, ProxyProtocol, TlsVersion,

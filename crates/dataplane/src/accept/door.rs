@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use snapshot::{Limits, Listener};
 
 use crate::observe::metrics::ListenerSeries;
+use crate::overload::Place;
 
 /// A listener on one core. Outlives snapshots: what changes in the document is put into it.
 pub(crate) struct Door {
@@ -30,7 +31,7 @@ pub(crate) struct Door {
 pub(crate) struct Inside {
     door: Rc<Door>,
     place: usize,
-    _seat: Option<Seat>,
+    _held: Option<(Seat, Place)>,
 }
 
 /// A connection's place among those its listener may have, all cores together.
@@ -84,6 +85,11 @@ impl Door {
     /// Takes no more connections and tells those it has.
     pub fn close(&self) {
         self.closing.set(true);
+        self.wake();
+    }
+
+    /// Wakes everyone inside: what they wait for may have changed.
+    pub fn wake(&self) {
         for waker in self.inside.borrow().iter().flatten() {
             waker.wake_by_ref();
         }
@@ -110,8 +116,8 @@ impl Door {
         None
     }
 
-    /// Puts the current task behind the door; a connection's with its seat.
-    pub async fn enter(self: &Rc<Self>, seat: Option<Seat>) -> Inside {
+    /// Puts the current task behind the door; a connection's with its places.
+    pub async fn enter(self: &Rc<Self>, held: Option<(Seat, Place)>) -> Inside {
         let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
         let mut inside = self.inside.borrow_mut();
         let place = match self.free.borrow_mut().pop() {
@@ -124,7 +130,7 @@ impl Door {
         if let Some(slot) = inside.get_mut(place) {
             *slot = Some(waker);
         }
-        Inside { door: self.clone(), place, _seat: seat }
+        Inside { door: self.clone(), place, _held: held }
     }
 }
 

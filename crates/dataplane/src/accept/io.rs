@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -59,10 +60,8 @@ impl Io {
     /// From now on, dropping it resets the connection instead of ending it. TCP alone: over TLS an
     /// end that was not announced is told apart already.
     pub fn reset_on_drop(&self) {
-        if let Self::Tcp(stream) = self
-            && let Err(error) = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO))
-        {
-            tracing::debug!(%error, "the connection will not be reset");
+        if let Self::Tcp(stream) = self {
+            reset_on_drop(stream);
         }
     }
 
@@ -77,6 +76,23 @@ impl Io {
         if ready.is_ok_and(|ready| !ready.is_error()) {
             pending::<()>().await;
         }
+    }
+
+    /// Bytes the kernel holds that the peer has not confirmed; 0 where it does not say.
+    pub fn queued(&self) -> u64 {
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => match stream.get_ref().0 {
+                Plain::Tcp(stream) => stream,
+                Plain::Unix(_) | Plain::Memory(_) => return 0,
+            },
+            Self::Unix(_) | Self::Memory(_) | Self::Gone(_) => return 0,
+        };
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: the descriptor is open as long as the stream, and the pointer is to a number of
+        // our own, which the call fills.
+        let known = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) } == 0;
+        if known { u64::try_from(bytes).unwrap_or(0) } else { 0 }
     }
 
     /// Takes the stream, leaving one that is [`Io::Gone`].
@@ -99,6 +115,30 @@ impl Io {
             },
             Self::Memory(_) | Self::Gone(_) => Poll::Ready(Ok(())),
         }
+    }
+}
+
+impl Plain {
+    /// From now on, dropping it resets the connection instead of ending it.
+    pub fn reset_on_drop(&self) {
+        if let Self::Tcp(stream) = self {
+            reset_on_drop(stream);
+        }
+    }
+
+    /// Waits until there is something to read, or the end.
+    pub async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            Self::Unix(stream) => stream.readable().await,
+            Self::Memory(_) => Ok(()),
+        }
+    }
+}
+
+fn reset_on_drop(stream: &TcpStream) {
+    if let Err(error) = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
+        tracing::debug!(%error, "the connection will not be reset");
     }
 }
 

@@ -1,7 +1,11 @@
 //! TLS with a client: the handshake, and what is known of the connection after it.
 
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::task::ready;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -12,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::gate::{Gate, Ticket};
 use super::io::{Io, Plain};
 
 /// A connection on which TLS is spoken.
@@ -24,17 +29,41 @@ pub(crate) struct Accepted {
     pub http2: bool,
 }
 
+/// How a handshake takes turns with what else there is to do.
+pub(crate) struct Turn<'c> {
+    /// The core's gate.
+    pub gate: &'c Rc<Gate>,
+    /// Handshakes that pass it in a turn.
+    pub at_once: usize,
+}
+
 /// Shakes hands by `config`, the one of the snapshot of this moment: new certificates serve new
-/// connections. `read` is what was read of the connection already.
+/// connections. `read` is what was read of the connection already. Nothing is made for a client
+/// that has not said anything.
 pub(crate) async fn accept(
     plain: Plain,
     read: &[u8],
     config: Arc<ServerConfig>,
+    turn: Turn<'_>,
 ) -> io::Result<Accepted> {
+    if read.is_empty() {
+        plain.readable().await?;
+    }
     let mut fed = Ok(());
+    let mut ticket = Ticket::default();
+    poll_fn(|cx| turn.gate.poll_pass(cx, &mut ticket, turn.at_once)).await;
     let shaking = TlsAcceptor::from(config).accept_with(plain, |session| fed = feed(session, read));
     fed?;
-    let stream = shaking.await?;
+    let mut shaking = pin!(shaking);
+    // The first step goes with the pass that was just had; each further one needs its own.
+    let mut passed = true;
+    let stream = poll_fn(|cx| {
+        if !std::mem::take(&mut passed) {
+            ready!(turn.gate.poll_pass(cx, &mut ticket, turn.at_once));
+        }
+        shaking.as_mut().poll(cx)
+    })
+    .await?;
     let session = stream.get_ref().1;
     let (tls, http2) = (facts(session), session.alpn_protocol() == Some(b"h2"));
     let io = Io::Tls(Box::new(tokio_rustls::TlsStream::Server(stream)));
@@ -153,7 +182,7 @@ mod tests {
         (Arc::new(server), Arc::new(client))
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "local")]
     async fn what_the_handshake_told_is_known_after_it() {
         let (server, client) = pair();
         let (near, far) = tokio::io::duplex(64 << 10);
@@ -164,7 +193,10 @@ mod tests {
             stream.write_all(b"hello").await.unwrap();
             stream
         };
-        let (accepted, _stream) = tokio::join!(accept(Plain::Memory(near), b"", server), client);
+        let gate = Rc::default();
+        let turn = Turn { gate: &gate, at_once: 1 };
+        let (accepted, _stream) =
+            tokio::join!(accept(Plain::Memory(near), b"", server, turn), client);
         let mut accepted = accepted.unwrap();
         let mut said = [0; 5];
         accepted.io.read_exact(&mut said).await.unwrap();

@@ -21,6 +21,7 @@ use crate::codec::h2::server::Service;
 use crate::codec::{h1, h2};
 use crate::core::Core;
 use crate::deadline::{Deadline, Elapsed, Timers};
+use crate::observe::metrics::TurnedAway;
 use crate::observe::metrics::http2::{End, Reset};
 use crate::{relay, serve};
 
@@ -78,7 +79,9 @@ async fn greet(
         return Ok((Accepted { io, read, connection, door: door.clone() }, None));
     };
     let plain = io.into_plain().ok_or_else(|| refused("TLS runs already"))?;
-    let done = deadline.within(tls::accept(plain, &read, settings.config.clone())).await;
+    let at_once = core.running().snapshot.limits.tls_handshakes;
+    let turn = tls::Turn { gate: &core.handshakes, at_once };
+    let done = deadline.within(tls::accept(plain, &read, settings.config.clone(), turn)).await;
     let done = done.map_err(late).flatten();
     door.series.handshake(core.number, done.is_ok());
     let tls::Accepted { io, tls, http2 } = done?;
@@ -101,7 +104,7 @@ async fn introduce(
     if let Some(proxies) = &listener.proxy_protocol {
         let ip = peer.map(|peer| peer.ip().to_canonical());
         if !ip.is_none_or(|ip| client_address::is_trusted(&proxies.trusted, ip)) {
-            door.series.refused(core.number);
+            door.series.refused(core.number, TurnedAway::Proxy);
             return Err(refused("the peer is no trusted proxy"));
         }
         let said = deadline.within(proxy_header(&mut io, &mut read)).await;
@@ -212,6 +215,18 @@ impl Service for Http2 {
             None => serve::serve(&self.core, x, client).await,
             Some(refusal) => serve::serve_refusal(&self.core, x, client, refusal).await,
         }
+    }
+
+    fn is_saving(&self) -> bool {
+        self.core.overload.saves()
+    }
+
+    fn refused_stream(&self) {
+        self.core.overload.stream_refused(self.core.number);
+    }
+
+    fn closed_idle(&self) {
+        self.core.overload.idle_closed(self.core.number);
     }
 
     fn end(&self, x: Box<Exchange>) {

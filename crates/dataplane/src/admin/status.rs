@@ -9,6 +9,7 @@ use snapshot::{Listener, Relay, RelayTo, ShownCertificate, Snapshot};
 use super::Instance;
 use crate::observe::metrics::{Format, Gauges, Process};
 use crate::observe::reloads::LastReloads;
+use crate::overload::OverloadStatus;
 use crate::status::UpstreamStatus;
 
 /// What `/status` shows.
@@ -23,6 +24,7 @@ pub(super) struct Status {
     uptime_seconds: f64,
     workers: usize,
     memory_bytes: Option<u64>,
+    overload: OverloadStatus,
     listeners: Vec<ListenerStatus>,
     apis: Vec<ApiStatus>,
     routes: usize,
@@ -93,6 +95,7 @@ pub(super) fn of(instance: &dyn Instance) -> Status {
         uptime_seconds: observer.clock.now().since(observer.started).as_secs_f64(),
         workers: observer.workers(),
         memory_bytes: Process::read().resident,
+        overload: observer.overload.status(),
         listeners: listeners.iter().map(|one| listener(one, &connections, now)).collect(),
         apis: snapshot.map(apis).unwrap_or_default(),
         routes: snapshot.map_or(0, |snapshot| snapshot.routes.len()),
@@ -175,6 +178,7 @@ pub(super) fn metrics(instance: &dyn Instance, format: Format) -> String {
         started: observer.started_wall.as_secs_f64(),
         reloaded: observer.reloads().last().taken.map(|taken| taken.at),
         upstreams: &instance.upstreams(),
+        overload: &observer.overload.status(),
     };
     observer.metrics.page(&gauges, format)
 }

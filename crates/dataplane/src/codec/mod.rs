@@ -17,6 +17,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use policy::Exchange;
 use policy::message::{Headers, Method, Scheme, Status};
@@ -31,6 +32,14 @@ pub(crate) trait Client {
     /// Sends the exchange's response, to its end. Writes what was sent into the exchange
     /// (`bytes_out`, `complete`). `close` ends the connection after it (HTTP/1.1).
     async fn answer(&mut self, exchange: &mut Exchange, close: bool);
+
+    /// From now on the client must send and take bodies at this many bytes a second, while it is
+    /// waited for; 0: any. Before [`Self::accompany`].
+    fn keep_pace(&mut self, rate: u64);
+
+    /// After this exchange's answer nothing is read of the connection for so long, where it carries
+    /// one exchange at a time: the client was told not to come before.
+    fn pause(&mut self, _time: Duration) {}
 
     /// The client has gone: nobody is answered.
     fn abandon(&mut self) {}

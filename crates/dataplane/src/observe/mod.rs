@@ -20,6 +20,7 @@ use policy::{Code, Exchange};
 use snapshot::{ChainStep, Snapshot};
 
 use crate::core::{Core, Running};
+use crate::overload::{Overload, OverloadStatus};
 use lines::Lines;
 use log::{Logs, Writer};
 use metrics::{Handles, Metrics, TryCount};
@@ -31,6 +32,7 @@ use trace::{Traces, Tracing};
 pub struct Observer {
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) overload: Arc<Overload>,
     pub(crate) reloads: Reloads,
     pub(crate) started: Instant,
     pub(crate) started_wall: Duration,
@@ -43,6 +45,8 @@ pub struct Observer {
 
 /// What observes the exchanges of one snapshot. Made once per swap, shared by all cores.
 pub(crate) struct Observed {
+    /// How loaded the instance is.
+    pub overload: Arc<Overload>,
     metrics: Arc<Metrics>,
     handles: Handles,
     tracing: Option<Tracing>,
@@ -60,6 +64,7 @@ impl Observer {
     pub fn new(workers: usize, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             metrics: Arc::new(Metrics::new(workers)),
+            overload: Overload::new(workers),
             reloads: Reloads::default(),
             started: clock.now(),
             started_wall: clock.wall(),
@@ -78,6 +83,7 @@ impl Observer {
         let logs = self.logs.follow(snapshot)?;
         let tracing = snapshot.traces.as_ref().map(|to| self.traces.follow(to, &self.metrics));
         Ok(Arc::new(Observed {
+            overload: self.overload.clone(),
             metrics: self.metrics.clone(),
             handles: self.metrics.resolve(snapshot),
             tracing: tracing.transpose().map_err(|problem| vec![problem])?,
@@ -98,6 +104,11 @@ impl Observer {
         let half = patience / 2;
         let traced = self.traces.flush(half);
         self.logs.flush(patience - half) && traced
+    }
+
+    /// How loaded the instance is.
+    pub fn overload(&self) -> OverloadStatus {
+        self.overload.status()
     }
 
     /// What became of the documents that were to be taken.

@@ -144,11 +144,12 @@ fn refusals_are_counted_even_when_no_line_is_left() {
         x.refusal = Some(&codes::DRAINING);
         finish(&core, &running, &mut x, [&logged].into_iter());
     }
-    let page = observer.metrics.page(&gauges(), metrics::Format::Prometheus);
+    let page =
+        observer.metrics.page(&gauges(&OverloadStatus::default()), metrics::Format::Prometheus);
     assert!(page.contains("gateward_refusals_total{code=\"draining\"} 50\n"));
 }
 
-fn gauges() -> metrics::Gauges<'static> {
+fn gauges(overload: &OverloadStatus) -> metrics::Gauges<'_> {
     metrics::Gauges {
         snapshot: None,
         ready: false,
@@ -157,6 +158,7 @@ fn gauges() -> metrics::Gauges<'static> {
         started: NOW.as_secs_f64(),
         reloaded: None,
         upstreams: &[],
+        overload,
     }
 }
 
@@ -172,7 +174,8 @@ fn a_try_is_counted_with_its_endpoint() {
     x.upstream.attempts = 2;
     let two = Try::new(&x, 0, 1, core.clock.now());
     tried(&running, &x, &two, Ok(Status::OK), core.clock.now());
-    let page = observer.metrics.page(&gauges(), metrics::Format::Prometheus);
+    let page =
+        observer.metrics.page(&gauges(&OverloadStatus::default()), metrics::Format::Prometheus);
     for line in [
         "failures_total{upstream=\"orders\",endpoint=\"http://10.0.0.7:9001\",code=\"connect_failed\"} 1",
         "tries_total{upstream=\"orders\",endpoint=\"http://10.0.0.8:9001\",class=\"2xx\"} 1",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base::Clock;
 use config::{Memory, Schema, read_text};
-use gateward_dataplane::{Handle, Options, start};
+use gateward_dataplane::{Handle, MemoryMeter, Options, start};
 use policy::Carry;
 use snapshot::{Inputs, Snapshot, compile};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -18,7 +18,7 @@ pub const WALL: Duration = Duration::from_secs(1_767_323_045);
 /// A running data plane.
 pub struct Gateway {
     /// The handle under test.
-    pub handle: Handle,
+    pub handle: Arc<Handle>,
     carry: Carry,
     around: Memory,
 }
@@ -26,29 +26,36 @@ pub struct Gateway {
 impl Gateway {
     /// Starts one by this document (YAML). Its clock stands still.
     pub fn new(document: &str) -> Self {
-        Self::start(document, Clock::fixed(WALL), Memory::default())
+        Self::start(document, Clock::fixed(WALL), Memory::default(), MemoryMeter::system())
     }
 
     /// Starts one by this document, with the clock it goes by, to be moved by hand.
     pub fn timed(document: &str) -> (Self, Clock) {
         let clock = Clock::fixed(WALL);
-        (Self::start(document, clock.clone(), Memory::default()), clock)
+        let memory = MemoryMeter::system();
+        (Self::start(document, clock.clone(), Memory::default(), memory), clock)
     }
 
     /// Starts one by this document that goes by real time, for timeouts and the like.
     pub fn real(document: &str) -> Self {
-        Self::start(document, Clock::system(), Memory::default())
+        Self::start(document, Clock::system(), Memory::default(), MemoryMeter::system())
     }
 
     /// Starts one that goes by real time, with these files around its document.
     pub fn real_with(document: &str, files: Memory) -> Self {
-        Self::start(document, Clock::system(), files)
+        Self::start(document, Clock::system(), files, MemoryMeter::system())
     }
 
-    fn start(document: &str, clock: Clock, around: Memory) -> Self {
+    /// Starts one that goes by real time and uses as much memory as `meter` says.
+    pub fn metered(document: &str, meter: MemoryMeter) -> Self {
+        Self::start(document, Clock::system(), Memory::default(), meter)
+    }
+
+    fn start(document: &str, clock: Clock, around: Memory, memory: MemoryMeter) -> Self {
         let carry = Carry::default();
         let snapshot = Arc::new(compiled(document, &carry, &around));
-        let handle = start(snapshot, Options { workers: 1, clock }).expect("it starts");
+        let options = Options { workers: 1, clock, memory };
+        let handle = Arc::new(start(snapshot, options).expect("it starts"));
         Self { handle, carry, around }
     }
 

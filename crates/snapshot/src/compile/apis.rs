@@ -215,6 +215,8 @@ impl Apis<'_, '_, '_> {
             at,
             chain,
             action: action?,
+            priority: written.priority.or(common.written.priority).unwrap_or_default(),
+            body_rate: written.body_rate.or(common.written.body_rate).map(|rate| rate.0),
         });
         let rule = Rule {
             route: route.clone(),

@@ -8,10 +8,10 @@ use config::v1;
 
 use super::relays::Relays;
 use super::upstreams::Upstreams;
-use super::{Findings, Inputs, bind};
+use super::{Findings, Inputs, bind, limits};
 use crate::diff::fingerprint;
 use crate::tls::{self, Files};
-use crate::{Bind, ClientAddress, Limits, Listener, Protocols, ProxyProtocol, Traces};
+use crate::{Bind, ClientAddress, Listener, Protocols, ProxyProtocol, Traces};
 
 /// Compiles the listeners. One that is wrong keeps its number.
 pub(super) fn compile(
@@ -72,7 +72,7 @@ pub(super) fn compile(
                 check_networks(client.trusted.len(), &at, findings);
                 ClientAddress { trusted: client.trusted.clone(), header: client.header }
             }),
-            limits: limits(&listener.limits, &at.key("limits"), findings),
+            limits: limits::listener(&listener.limits, &at.key("limits"), findings),
             fingerprint,
         }));
     }
@@ -120,43 +120,6 @@ fn check_networks(count: usize, at: &Pointer, findings: &mut Findings) {
             Problem::new(at, "no network is trusted")
                 .hint("name the networks of the proxies in front, as in `10.0.0.0/8`"),
         );
-    }
-}
-
-fn limits(limits: &v1::ListenerLimits, at: &Pointer, findings: &mut Findings) -> Limits {
-    let counts = [
-        ("header_bytes", limits.header_bytes.0),
-        ("header_count", limits.header_count.into()),
-        ("header_timeout", limits.header_timeout.get().as_millis() as u64),
-        ("body_idle_timeout", limits.body_idle_timeout.get().as_millis() as u64),
-        ("keep_alive", limits.keep_alive.get().as_millis() as u64),
-        ("tls_handshake_timeout", limits.tls_handshake_timeout.get().as_millis() as u64),
-        ("connections", limits.connections.into()),
-        ("http2_streams", limits.http2_streams.into()),
-        ("http2_resets", limits.http2_resets.into()),
-        ("http2_control_frames", limits.http2_control_frames.into()),
-    ];
-    for (name, _) in counts.iter().filter(|(_, value)| *value == 0) {
-        let problem = Problem::new(&at.key(*name), format!("`{name}: 0` lets nothing through"));
-        findings.problem(problem.hint("leave it out for the default"));
-    }
-    const HEADER_BYTES_MAX: u64 = 1 << 20;
-    if limits.header_bytes.0 > HEADER_BYTES_MAX {
-        let problem = Problem::new(&at.key("header_bytes"), "a head may have 1MiB at most");
-        findings.problem(problem.hint("what is larger belongs into the body"));
-    }
-    Limits {
-        header_bytes: limits.header_bytes.0.min(HEADER_BYTES_MAX) as usize,
-        header_count: limits.header_count as usize,
-        header_timeout: limits.header_timeout.get(),
-        body_idle_timeout: limits.body_idle_timeout.get(),
-        keep_alive: limits.keep_alive.get(),
-        tls_handshake_timeout: limits.tls_handshake_timeout.get(),
-        connections: limits.connections as usize,
-        http2_streams: limits.http2_streams,
-        http2_resets: limits.http2_resets,
-        http2_control_frames: limits.http2_control_frames,
-        body_bytes: limits.body_bytes.0,
     }
 }
 

@@ -50,7 +50,8 @@ pub(crate) async fn run(core: Rc<Core>, accepted: Accepted) {
         limits,
         head: RequestHead { framing: Framing::None, keep_alive: true, trailers: false },
         interim: true,
-        first: true,
+        served: 0,
+        pause: None,
         keep: true,
     };
     let mut now = core.timers.now();
@@ -66,7 +67,7 @@ pub(crate) async fn run(core: Rc<Core>, accepted: Accepted) {
         }
         now = x.started.after(x.times.total);
         core.give_exchange(x);
-        server.first = false;
+        server.served += 1;
     }
 }
 
@@ -89,8 +90,10 @@ struct Server {
     head: RequestHead,
     /// Whether the client takes interim responses: not with HTTP/1.0.
     interim: bool,
-    /// No request was served yet.
-    first: bool,
+    /// Requests served before this one.
+    served: u32,
+    /// How long nothing is read before the next one.
+    pause: Option<Duration>,
     /// Whether another request may follow.
     keep: bool,
 }
@@ -98,19 +101,38 @@ struct Server {
 impl Server {
     /// Waits for a request's first byte, from `now` on; false if none will come.
     async fn waited(&mut self, now: Instant) -> bool {
+        if !self.paused().await {
+            return false;
+        }
         if !self.wire.borrow().input.is_empty() {
             return true;
         }
-        let patience = if self.first { self.limits.header_timeout } else { self.limits.keep_alive };
+        let first = self.served == 0;
+        let patience = if first { self.limits.header_timeout } else { self.limits.keep_alive };
         self.wire.borrow_mut().deadline.set(now.after(patience));
         poll_fn(|cx| {
             let mut wire = self.wire.borrow_mut();
             match wire.poll_fill(cx) {
                 Poll::Ready(read) => return Poll::Ready(read.is_ok_and(|read| read > 0)),
                 Poll::Pending if self.door.is_closing() => return Poll::Ready(false),
+                Poll::Pending if !first && self.core.overload.saves() => {
+                    self.core.overload.idle_closed(self.core.number);
+                    return Poll::Ready(false);
+                }
                 Poll::Pending => {}
             }
             wire.deadline.poll(cx).map(|()| false)
+        })
+        .await
+    }
+
+    /// Waits until the client may come again; false if the listener closes.
+    async fn paused(&mut self) -> bool {
+        let Some(pause) = self.pause.take() else { return true };
+        self.wire.borrow_mut().deadline.set_after(pause);
+        poll_fn(|cx| match self.door.is_closing() {
+            true => Poll::Ready(false),
+            false => self.wire.borrow_mut().deadline.poll(cx).map(|()| true),
         })
         .await
     }
@@ -123,7 +145,8 @@ impl Server {
         let by = x.started.after(self.limits.header_timeout);
         self.wire.borrow_mut().expect(by, self.limits.body_idle_timeout);
         let mut finder = EndFinder::default();
-        match poll_fn(|cx| self.poll_head(cx, &mut finder)).await? {
+        let started = x.started;
+        match poll_fn(|cx| self.poll_head(cx, &mut finder, started)).await? {
             Some(length) => self.take_head(length, x).map(|()| true),
             None => Ok(false),
         }
@@ -164,6 +187,7 @@ impl Server {
         &self,
         cx: &mut Context<'_>,
         finder: &mut EndFinder,
+        started: Instant,
     ) -> Poll<Result<Option<usize>, Refusal>> {
         let mut wire = self.wire.borrow_mut();
         loop {
@@ -189,6 +213,8 @@ impl Server {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(None)),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => {
+                    let by = started.after(self.limits.head_time(wire.input.len()));
+                    wire.deadline.set(by);
                     ready!(wire.deadline.poll(cx));
                     return Poll::Ready(Err(Refusal::new(&codes::REQUEST_TIMEOUT).close()));
                 }
@@ -218,6 +244,7 @@ impl Server {
         // After an upgrade that was not granted, what follows may be of the other protocol.
         let keep_alive = self.keep
             && !close
+            && self.served + 1 < self.limits.requests_per_connection
             && x.request.upgrade.is_none()
             && self.head.keep_alive
             && framing != Framing::Close
@@ -340,6 +367,14 @@ impl Client for Server {
         if x.complete && !self.keep {
             self.close().await;
         }
+    }
+
+    fn keep_pace(&mut self, rate: u64) {
+        self.wire.borrow_mut().rate = rate;
+    }
+
+    fn pause(&mut self, time: Duration) {
+        self.pause = Some(time);
     }
 
     fn abandon(&mut self) {

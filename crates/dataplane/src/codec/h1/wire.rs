@@ -20,6 +20,7 @@ use crate::buffers::{self, SMALL};
 use crate::core::Core;
 use crate::deadline::{Deadline, Timers};
 use crate::enforce::identity;
+use crate::patience::Patience;
 
 /// Bytes of further requests read while one is being answered; the rest waits in the socket.
 const PIPELINE_MAX: usize = 16 << 10;
@@ -36,8 +37,16 @@ pub(super) struct Wire {
     pub deadline: Deadline,
     /// Guards what the client is to take.
     write_deadline: Deadline,
-    /// Time between two pieces of a body, either way.
-    pub body_idle: Duration,
+    /// With what the client is to send, and to take.
+    sends: Patience,
+    takes: Patience,
+    /// What the kernel held for the client when it was last looked at.
+    queued: u64,
+    /// How long it lasts for a body, either way.
+    body_idle: Duration,
+    /// Bytes a second of a body, either way; 0: any.
+    pub rate: u64,
+    timers: Rc<Timers>,
     /// Bytes of the current request's body received.
     pub received: u64,
     /// Interim responses being written.
@@ -54,7 +63,12 @@ impl Wire {
             expecting: false,
             deadline: Deadline::new(timers),
             write_deadline: Deadline::new(timers),
+            sends: Patience::new(body_idle),
+            takes: Patience::new(body_idle),
+            queued: 0,
             body_idle,
+            rate: 0,
+            timers: timers.clone(),
             received: 0,
             out: Vec::new(),
             out_at: 0,
@@ -70,6 +84,7 @@ impl Wire {
     /// The body of a new request begins.
     pub fn start_body(&mut self, framing: Framing, expecting: bool) {
         self.received = 0;
+        self.sends = Patience::new(self.body_idle);
         self.reader = BodyReader::new(framing);
         self.expecting = expecting;
     }
@@ -123,6 +138,7 @@ impl Wire {
 
     /// A buffer for the response's head, behind interim responses that still wait. None follow it.
     pub fn take_out(&mut self) -> Vec<u8> {
+        self.takes = Patience::new(self.body_idle);
         self.expecting = false;
         if self.out.is_empty() {
             return buffers::output();
@@ -145,16 +161,38 @@ impl Wire {
         if done.is_ready() || !pump.waits_for_peer() {
             // While it is the upstream that is waited for, its own timeout runs.
             self.write_deadline.clear();
+            self.takes.rest(|| self.timers.now());
             if done.is_pending() && self.poll_gone(cx).is_ready() {
                 return Poll::Ready(Err(PumpError::Io(io::ErrorKind::ConnectionAborted.into())));
             }
             return done;
         }
-        if pump.taken > before || !self.write_deadline.is_set() {
-            self.write_deadline.set_after(self.body_idle);
+        if pump.taken > before {
+            self.takes.moved(pump.taken - before, self.rate, || self.timers.now());
         }
-        ready!(self.write_deadline.poll(cx));
-        Poll::Ready(Err(PumpError::Io(io::ErrorKind::TimedOut.into())))
+        if !self.takes.is_waiting() {
+            self.queued = self.io.queued();
+        }
+        loop {
+            self.write_deadline.set(self.takes.ends(self.timers.now()));
+            ready!(self.write_deadline.poll(cx));
+            if !self.has_handed_on() {
+                return Poll::Ready(Err(PumpError::Io(io::ErrorKind::TimedOut.into())));
+            }
+        }
+    }
+
+    /// Whether the kernel could hand on to the client what it still held, at the least rate. Its
+    /// buffer may hold more than a slow but honest client takes in a minute.
+    fn has_handed_on(&mut self) -> bool {
+        let queued = self.io.queued();
+        let gone = std::mem::replace(&mut self.queued, queued).saturating_sub(queued);
+        if gone == 0 {
+            return false;
+        }
+        let now = self.timers.now();
+        self.takes.moved(gone, self.rate, || now);
+        self.takes.ends(now) > now
     }
 
     /// The next piece of the request's body.
@@ -168,12 +206,13 @@ impl Wire {
         }
         let next = self.reader.poll(cx, &mut self.io, &mut self.input);
         match &next {
-            Poll::Ready(Some(Ok(Frame::Data(data)))) => self.received += data.len() as u64,
+            Poll::Ready(Some(Ok(Frame::Data(data)))) => {
+                self.received += data.len() as u64;
+                self.sends.moved(data.len() as u64, self.rate, || self.timers.now());
+            }
             Poll::Ready(_) => {}
             Poll::Pending => {
-                if !self.deadline.is_set() {
-                    self.deadline.set_after(self.body_idle);
-                }
+                self.deadline.set(self.sends.ends(self.timers.now()));
                 ready!(self.deadline.poll(cx));
                 self.reader.break_off();
                 return Poll::Ready(Some(Err(BodyError::Timeout)));
@@ -261,4 +300,56 @@ impl BodyStream for RequestBody {
 /// What says who a caller is can't be smuggled in behind the body.
 fn strip(trailers: &mut Headers, core: &Core) {
     identity::strip(trailers, &core.running().snapshot.identity_headers);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(non_snake_case, reason = "cases are called by their number")]
+
+    use base::Clock;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// What the kernel has for the client once it takes no more.
+    async fn settled(wire: &Wire) -> u64 {
+        loop {
+            let before = wire.io.queued();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if wire.io.queued() == before {
+                return before;
+            }
+        }
+    }
+
+    /// A client that reads slowly what the kernel still holds for it is not taken for one that
+    /// reads nothing, though it takes nothing new for longer than a minute.
+    ///
+    /// Seen to fail: with `has_handed_on` always false; with it always true.
+    #[tokio::test]
+    async fn fa_G03_d_what_the_kernel_hands_on_counts() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap());
+        let (far, near) = tokio::join!(far, listener.accept());
+        let (mut far, near) = (far.unwrap(), near.unwrap().0);
+        let clock = Clock::fixed(Duration::ZERO);
+        let timers = Timers::new(clock.clone());
+        let minute = Duration::from_secs(60);
+        let mut wire = Wire::new(Io::Tcp(near), BytesMut::new(), &timers, minute);
+        wire.rate = 1024;
+        let block = [b'x'; 64 << 10];
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        while Pin::new(&mut wire.io).poll_write(&mut cx, &block).is_ready() {}
+        wire.queued = settled(&wire).await;
+        wire.takes.ends(timers.now());
+        clock.advance(minute);
+        assert!(!wire.has_handed_on(), "it reads nothing");
+        let mut some = vec![0; 256 << 10];
+        let before = wire.io.queued();
+        while wire.io.queued() + (64 << 10) > before {
+            far.read_exact(&mut some).await.unwrap();
+        }
+        assert!(wire.has_handed_on(), "it reads");
+    }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Asker {
     timers: Rc<Timers>,
     pieces: Pieces,
     idle: Duration,
+    /// Bytes a second the client must take; 0: any.
+    rate: u64,
 }
 
 impl Asker {
@@ -55,6 +57,7 @@ impl Asker {
             timers: timers.clone(),
             pieces,
             idle,
+            rate: 0,
         }
     }
 
@@ -91,8 +94,9 @@ impl Asker {
         if ends {
             return true;
         }
-        let mut pump =
-            Pump::new(body, stream, &self.timers, self.idle).counted(self.pieces.clone());
+        let mut pump = Pump::new(body, stream, &self.timers, self.idle)
+            .counted(self.pieces.clone())
+            .paced(self.rate);
         let done = poll_fn(|cx| pump.poll(cx)).await;
         x.bytes_out = pump.sent();
         if let Err(fault) = done {
@@ -126,6 +130,13 @@ impl Client for Asker {
         })
         .await;
         self.gone = true;
+    }
+
+    fn keep_pace(&mut self, rate: u64) {
+        self.rate = rate;
+        if let Some(watch) = &self.watch {
+            watch.keep_pace(rate);
+        }
     }
 
     async fn answer(&mut self, x: &mut Exchange, _close: bool) {

@@ -11,6 +11,7 @@ use policy::message::{BodyError, BodyStream, Frame};
 
 use super::fields;
 use crate::deadline::{Deadline, Timers};
+use crate::patience::Patience;
 
 /// Bytes of a piece that is passed on by itself.
 const GATHER_BELOW: usize = 256;
@@ -29,7 +30,8 @@ pub(super) struct Incoming<K> {
     first: Option<Bytes>,
     left: Option<u64>,
     ended: bool,
-    idle: Duration,
+    patience: Patience,
+    timers: Rc<Timers>,
     deadline: Deadline,
     watch: Option<Rc<Watch>>,
     keep: Option<K>,
@@ -39,6 +41,7 @@ pub(super) struct Incoming<K> {
 #[derive(Default)]
 pub(super) struct Watch {
     received: Cell<u64>,
+    rate: Cell<u64>,
     wanted: Cell<bool>,
     waker: Cell<Option<Waker>>,
 }
@@ -47,6 +50,11 @@ impl Watch {
     /// Bytes received so far.
     pub fn received(&self) -> u64 {
         self.received.get()
+    }
+
+    /// The body must come at this many bytes a second, while it is waited for; 0: any.
+    pub fn keep_pace(&self, rate: u64) {
+        self.rate.set(rate);
     }
 
     /// Ready once somebody has asked for the body.
@@ -81,7 +89,8 @@ impl<K> Incoming<K> {
             first: None,
             left: length,
             ended: false,
-            idle,
+            patience: Patience::new(idle),
+            timers: timers.clone(),
             deadline: Deadline::new(timers),
             watch: None,
             keep: None,
@@ -140,6 +149,8 @@ impl<K> Incoming<K> {
     fn take(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame, BodyError>>> {
         self.left = self.left.map(|left| left.saturating_sub(bytes.len() as u64));
         self.deadline.clear();
+        let rate = self.watch.as_ref().map_or(0, |watch| watch.rate.get());
+        self.patience.moved(bytes.len() as u64, rate, || self.timers.now());
         self.count(&bytes);
         Poll::Ready(Some(Ok(Frame::Data(bytes))))
     }
@@ -200,9 +211,7 @@ impl<K> BodyStream for Incoming<K> {
         if let Poll::Ready(frame) = self.poll_stream(cx) {
             return Poll::Ready(frame);
         }
-        if !self.deadline.is_set() {
-            self.deadline.set_after(self.idle);
-        }
+        self.deadline.set(self.patience.ends(self.timers.now()));
         ready!(self.deadline.poll(cx));
         self.fail(BodyError::Timeout)
     }

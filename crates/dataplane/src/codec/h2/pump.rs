@@ -11,9 +11,7 @@ use policy::message::{Body, BodyError, Frame};
 use super::fields;
 use super::pieces::Pieces;
 use crate::deadline::{Deadline, Timers};
-
-/// Bytes a second the peer takes at least, once it is the one who is waited for.
-const RATE_MIN: u64 = 1 << 10;
+use crate::patience::Patience;
 
 /// Carries a body into a stream, no faster than the peer lets it. The last piece carries the end of
 /// the stream, so that a short answer is one write.
@@ -26,11 +24,11 @@ pub(super) struct Pump {
     sent: u64,
     /// What counts large pieces, where that has a bound.
     pieces: Option<Pieces>,
-    idle: Duration,
-    /// While the peer is waited for: until when it must have taken what it has to.
+    /// Bytes a second the peer must take; 0: any.
+    rate: u64,
+    patience: Patience,
+    timers: Rc<Timers>,
     deadline: Deadline,
-    /// Bytes sent by which the deadline is met.
-    due: u64,
 }
 
 /// Why a body could not be sent to its end.
@@ -54,9 +52,10 @@ impl Pump {
             held: Bytes::new(),
             sent: 0,
             pieces: None,
-            idle,
+            rate: 0,
+            patience: Patience::new(idle),
+            timers: timers.clone(),
             deadline: Deadline::new(timers),
-            due: 0,
         }
     }
 
@@ -64,6 +63,11 @@ impl Pump {
     pub fn counted(mut self, pieces: Pieces) -> Self {
         self.pieces = Some(pieces);
         self
+    }
+
+    /// The peer must take this many bytes a second, while it is waited for; 0: any.
+    pub fn paced(self, rate: u64) -> Self {
+        Self { rate, ..self }
     }
 
     /// Bytes sent so far.
@@ -146,6 +150,7 @@ impl Pump {
 
     fn send(&mut self, piece: Bytes, end: bool) -> Result<(), PumpFault> {
         self.sent += piece.len() as u64;
+        self.patience.moved(piece.len() as u64, self.rate, || self.timers.now());
         self.stream.send_data(piece, end).map_err(|_| PumpFault::Gone)
     }
 
@@ -155,19 +160,14 @@ impl Pump {
         loop {
             let room = self.stream.capacity();
             if room > 0 {
-                if self.sent >= self.due {
-                    self.deadline.clear();
-                }
+                self.deadline.clear();
                 return Poll::Ready(Ok(room));
             }
             match self.stream.poll_capacity(cx) {
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(_) => return Poll::Ready(Err(PumpFault::Gone)),
                 Poll::Pending => {
-                    if !self.deadline.is_set() {
-                        self.deadline.set_after(self.idle);
-                        self.due = self.sent + RATE_MIN * self.idle.as_secs();
-                    }
+                    self.deadline.set(self.patience.ends(self.timers.now()));
                     ready!(self.deadline.poll(cx));
                     return Poll::Ready(Err(PumpFault::Stalled));
                 }

@@ -25,6 +25,7 @@ use crate::accept::io::Io;
 use crate::codec::rewind::Rewind;
 use crate::deadline::{Deadline, Timers};
 use crate::observe::metrics::http2::{End, Reset};
+use crate::overload::FEW_STREAMS;
 
 /// Bytes of one request's body a client may send ahead of its reader.
 const STREAM_WINDOW: u32 = 64 << 10;
@@ -64,6 +65,17 @@ pub(crate) trait Service: 'static {
 
     /// Ready once the connection is to end: the instance or the listener goes.
     fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Whether memory is short: idle connections end, others run a few streams only.
+    fn is_saving(&self) -> bool {
+        false
+    }
+
+    /// Counts a stream that was refused because memory is short.
+    fn refused_stream(&self) {}
+
+    /// Counts a connection that ends because it is idle while memory is short.
+    fn closed_idle(&self) {}
 
     /// An exchange for a request that has just come.
     fn begin(&self) -> Box<Exchange>;
@@ -120,6 +132,7 @@ async fn open<S: Service>(
         conduct: conduct.clone(),
         tally: Rc::default(),
         pieces: Pieces::default(),
+        begun: 0,
         deadline,
         stage: Stage::Open,
     }))
@@ -192,6 +205,8 @@ struct Server<S> {
     pieces: Pieces,
     /// While no stream runs, or none may: until when that may last.
     deadline: Deadline,
+    /// Requests so far.
+    begun: u64,
     stage: Stage,
 }
 
@@ -226,13 +241,19 @@ impl<S: Service> Server<S> {
 
     /// Begins to end a connection that is not to go on; says whether that was so.
     fn judge(&mut self, cx: &mut Context<'_>) -> bool {
+        let most = u64::from(self.service.limits().requests_per_connection);
         match self.conduct.verdict() {
-            Verdict::Abusive if self.stage != Stage::Cut => {
+            // Or one that goes on for as long again after it had its requests and was told.
+            verdict
+                if self.stage != Stage::Cut
+                    && (verdict == Verdict::Abusive || self.begun >= most.saturating_mul(2)) =>
+            {
                 self.stage = Stage::Cut;
                 self.deadline.set_after(LINGER);
                 self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             }
             Verdict::Suspect if self.stage == Stage::Open => self.leave(End::Calm),
+            _ if self.stage == Stage::Open && self.begun >= most => self.leave(End::Served),
             _ if self.stage == Stage::Open && self.service.poll_closing(cx).is_ready() => {
                 self.leave(End::Draining);
             }
@@ -246,6 +267,10 @@ impl<S: Service> Server<S> {
         if self.stage != Stage::Cut && self.tally.running.get() > 0 {
             self.deadline.clear();
             return Poll::Pending;
+        }
+        if self.stage == Stage::Open && self.begun > 0 && self.service.is_saving() {
+            self.service.closed_idle();
+            return Poll::Ready(());
         }
         if !self.deadline.is_set() {
             self.deadline.set_after(match self.stage {
@@ -270,6 +295,12 @@ impl<S: Service> Server<S> {
         if respond.poll_reset(&mut Context::from_waker(Waker::noop())).is_ready() {
             self.conduct.took_back();
             return;
+        }
+        self.begun += 1;
+        if self.tally.running.get() >= FEW_STREAMS && self.service.is_saving() {
+            // It was not looked at: the client may send it again.
+            self.service.refused_stream();
+            return respond.send_reset(Reason::REFUSED_STREAM);
         }
         let limits = self.service.limits();
         let (head, stream) = request.into_parts();

@@ -93,10 +93,12 @@ families! {
 
     ACCEPTED = "gateward_connections_accepted_total", Counter, ["listener"],
         "Connections taken.";
-    REFUSED = "gateward_connections_refused_total", Counter, ["listener"],
-        "Connections turned away: too many open, or a wrong PROXY header.";
+    REFUSED = "gateward_connections_refused_total", Counter, ["listener", "reason"],
+        "Connections turned away: the listener, the instance or the peer's address has too many, or the peer is no trusted proxy.";
     OPEN = "gateward_connections_open", Gauge, ["listener"],
         "Connections open.";
+    ACCEPT_PAUSES = "gateward_accept_pauses_total", Counter, ["listener"],
+        "Times nothing could be accepted for a moment: no file descriptor or memory was left.";
     HANDSHAKES = "gateward_tls_handshakes_total", Counter, ["listener", "result"],
         "TLS handshakes; the result is done or failed.";
     HTTP2_ENDED = "gateward_http2_connections_ended_total", Counter, ["listener", "reason"],
@@ -110,6 +112,23 @@ families! {
     CERTIFICATE_END = "gateward_certificate_expiry_timestamp_seconds", Gauge,
         ["listener", "file", "name"],
         "When a certificate ends, in seconds since 1970; the name is its first.";
+
+    OVERLOAD = "gateward_overload_level", Gauge, [],
+        "How short memory is: 0 calm, 1 saving, 2 refusing low, 3 refusing normal priority, 4 full.";
+    BUDGET = "gateward_memory_budget_bytes", Gauge, [],
+        "Memory the instance may use.";
+    USED = "gateward_memory_used_bytes", Gauge, [],
+        "Memory in use, as the budget is held to.";
+    CONNECTIONS_MAX = "gateward_connections_max", Gauge, [],
+        "Connections all listeners together may have.";
+    LAG = "gateward_queue_seconds", Gauge, [],
+        "Time what is ready waits for its core, of the core where it is longest.";
+    SHED = "gateward_shed_requests_total", Counter, ["reason", "priority"],
+        "Requests turned away because memory was short (memory) or the queue too long (queue).";
+    STREAMS_REFUSED = "gateward_shed_streams_total", Counter, [],
+        "HTTP/2 streams turned away because memory was short.";
+    IDLE_CLOSED = "gateward_shed_idle_connections_total", Counter, [],
+        "Idle connections closed because memory was short.";
 
     LOG_DROPPED = "gateward_log_lines_dropped_total", Counter, ["destination"],
         "Access log lines lost: the destination was full, slow or failing.";

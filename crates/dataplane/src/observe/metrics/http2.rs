@@ -85,6 +85,8 @@ labels! {
     Closed = "closed";
     /// Nothing ran on it for too long.
     Idle = "idle";
+    /// It had all the requests a connection may have.
+    Served = "served_enough";
     /// The listener closes.
     Draining = "draining";
     /// It broke.

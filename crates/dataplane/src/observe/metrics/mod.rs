@@ -22,7 +22,7 @@ use snapshot::{Snapshot, Upstream};
 
 pub(crate) use page::Gauges;
 pub(crate) use process::Process;
-pub(crate) use series::{Count, ListenerSeries, PerCore};
+pub(crate) use series::{Count, ListenerSeries, PerCore, TurnedAway};
 pub(crate) use text::Format;
 
 use refusals::Refusals;

@@ -8,9 +8,10 @@ use super::family::{self, Family};
 use super::histogram::Counted;
 use super::process::Process;
 use super::refusals::UPSTREAM_CODES;
-use super::series::{CLASSES, Count, ListenerCounts, RouteCounts};
+use super::series::{CLASSES, Count, ListenerCounts, RouteCounts, TurnedAway};
 use super::text::{Format, Text};
 use super::{Metrics, OTHER};
+use crate::overload::OverloadStatus;
 use crate::relay::Outcome;
 use crate::status::{BreakerState, EndpointStatus, UpstreamStatus};
 
@@ -33,6 +34,8 @@ pub(crate) struct Gauges<'g> {
     pub reloaded: Option<f64>,
     /// How the endpoints are doing.
     pub upstreams: &'g [UpstreamStatus],
+    /// How loaded the instance is.
+    pub overload: &'g OverloadStatus,
 }
 
 impl Metrics {
@@ -44,7 +47,9 @@ impl Metrics {
         breakers(&mut text, gauges.upstreams);
         endpoints(&mut text, gauges.upstreams);
         self.listeners(&mut text);
-        snapshot(&mut text, gauges.snapshot);
+        certificates(&mut text, gauges.snapshot);
+        overload(&mut text, gauges.overload);
+        logs(&mut text, gauges.snapshot);
         one(&mut text, &family::SPANS_EXPORTED, self.spans_exported.get());
         one(&mut text, &family::SPANS_DROPPED, self.spans_dropped.get());
         let mut reloads = text.family(&family::RELOADS);
@@ -138,12 +143,22 @@ impl Metrics {
         let mut samples = text.family(&family::REFUSED);
         for listener in &listeners {
             let [name] = &listener.labels;
-            samples.add(&[name], listener.cores.sum(|counts| counts.refused.get()));
+            for (why, reason) in TurnedAway::ALL {
+                let count = |counts: &ListenerCounts| {
+                    counts.refused.get(why as usize).map_or(0, Count::get)
+                };
+                samples.add(&[name, reason], listener.cores.sum(count));
+            }
         }
         let mut samples = text.family(&family::OPEN);
         for listener in &listeners {
             let [name] = &listener.labels;
             samples.add(&[name], listener.open_now());
+        }
+        let mut samples = text.family(&family::ACCEPT_PAUSES);
+        for listener in &listeners {
+            let [name] = &listener.labels;
+            samples.add(&[name], listener.cores.sum(|counts| counts.pauses.get()));
         }
         let mut samples = text.family(&family::HANDSHAKES);
         for listener in &listeners {
@@ -234,7 +249,7 @@ fn endpoints(text: &mut Text, upstreams: &[UpstreamStatus]) {
     }
 }
 
-fn snapshot(text: &mut Text, snapshot: Option<&Snapshot>) {
+fn certificates(text: &mut Text, snapshot: Option<&Snapshot>) {
     let mut samples = text.family(&family::CERTIFICATE_END);
     for listener in snapshot.iter().flat_map(|snapshot| &snapshot.listeners) {
         for certificate in listener.tls.iter().flat_map(|tls| &tls.certificates) {
@@ -242,6 +257,27 @@ fn snapshot(text: &mut Text, snapshot: Option<&Snapshot>) {
             samples.add_once(&[&listener.name, &certificate.file, name], certificate.not_after);
         }
     }
+}
+
+fn overload(text: &mut Text, overload: &OverloadStatus) {
+    one(text, &family::OVERLOAD, overload.level_number);
+    one(text, &family::BUDGET, overload.memory_budget);
+    one(text, &family::USED, overload.memory_used);
+    one(text, &family::CONNECTIONS_MAX, overload.connections_max);
+    let lag = overload.lag_us.iter().max().copied().unwrap_or(0);
+    one(text, &family::LAG, lag as f64 / 1e6);
+    let mut samples = text.family(&family::SHED);
+    let reasons = [("memory", &overload.shed_for_memory), ("queue", &overload.shed_for_time)];
+    for (reason, by_priority) in reasons {
+        for (priority, count) in by_priority {
+            samples.add(&[reason, priority], count);
+        }
+    }
+    one(text, &family::STREAMS_REFUSED, overload.streams_refused);
+    one(text, &family::IDLE_CLOSED, overload.idle_closed);
+}
+
+fn logs(text: &mut Text, snapshot: Option<&Snapshot>) {
     let mut samples = text.family(&family::LOG_DROPPED);
     for target in snapshot.iter().flat_map(|snapshot| &snapshot.log_targets) {
         samples.add(&[&target.destination().to_string()], target.dropped());

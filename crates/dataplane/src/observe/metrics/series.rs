@@ -153,6 +153,29 @@ pub(crate) struct EndpointCounts {
     pub failures: [Count; UPSTREAM_CODES.len() + 1],
 }
 
+/// Why a connection was turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnedAway {
+    /// The listener has as many as it may have.
+    Listener,
+    /// All listeners together do.
+    Instance,
+    /// Its peer has as many as one may have.
+    Address,
+    /// Its peer is no trusted proxy.
+    Proxy,
+}
+
+impl TurnedAway {
+    /// All of them, and their names.
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Listener, "listener"),
+        (Self::Instance, "instance"),
+        (Self::Address, "address"),
+        (Self::Proxy, "proxy"),
+    ];
+}
+
 /// What is counted of a listener.
 #[derive(Debug, Default)]
 pub(crate) struct ListenerCounts {
@@ -160,8 +183,10 @@ pub(crate) struct ListenerCounts {
     pub accepted: Count,
     /// Connections of these that ended.
     pub closed: Count,
-    /// Connections turned away.
-    pub refused: Count,
+    /// Connections turned away, by why.
+    pub refused: [Count; TurnedAway::ALL.len()],
+    /// Times there was no file or memory to accept with.
+    pub pauses: Count,
     /// TLS handshakes done.
     pub tls_done: Count,
     /// TLS handshakes that failed.
@@ -188,10 +213,18 @@ impl ListenerSeries {
         OpenConnection { listener: self.clone(), core }
     }
 
-    /// Counts a connection turned away: too many are open, or its PROXY header was wrong.
-    pub fn refused(&self, core: usize) {
+    /// Counts a connection turned away.
+    pub fn refused(&self, core: usize, why: TurnedAway) {
+        let counts = self.cores.of(core);
+        if let Some(count) = counts.and_then(|counts| counts.refused.get(why as usize)) {
+            count.add(1);
+        }
+    }
+
+    /// Counts a time when there was no file or memory to accept with.
+    pub fn paused(&self, core: usize) {
         if let Some(counts) = self.cores.of(core) {
-            counts.refused.add(1);
+            counts.pauses.add(1);
         }
     }
 

@@ -10,6 +10,7 @@ use policy::codes;
 use super::family::{self, Kind};
 use super::*;
 use crate::observe::testing::{DOCUMENT, compile, exchange};
+use crate::overload::OverloadStatus;
 use crate::relay::Outcome;
 use crate::status::{EndpointStatus, UpstreamStatus};
 
@@ -51,7 +52,8 @@ fn page(format: Format) -> String {
     let listener = metrics.listener(&"web".into());
     let _open = listener.open(0);
     listener.open(1);
-    listener.refused(1);
+    listener.refused(1, TurnedAway::Address);
+    listener.paused(0);
     listener.handshake(0, true);
     listener.handshake(0, false);
     listener.passed(0, 8, 15);
@@ -66,6 +68,20 @@ fn page(format: Format) -> String {
         ],
         ..UpstreamStatus::default()
     }];
+    let overload = OverloadStatus {
+        level: "saving",
+        level_number: 1,
+        memory_used: 850,
+        memory_budget: 1000,
+        memory_percent: 85,
+        connections: 1,
+        connections_max: 448,
+        lag_us: vec![20, 1500],
+        shed_for_memory: [("low", 1), ("normal", 0)].into(),
+        shed_for_time: [("low", 2)].into(),
+        streams_refused: 3,
+        idle_closed: 4,
+    };
     let gauges = Gauges {
         snapshot: Some(&*snapshot),
         ready: true,
@@ -74,6 +90,7 @@ fn page(format: Format) -> String {
         started: 1_767_225_600.25,
         reloaded: Some(1_767_225_601.0),
         upstreams: &upstreams,
+        overload: &overload,
     };
     metrics.page(&gauges, format)
 }
