@@ -3,16 +3,17 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 
 use policy::{Exchange, Refusal, codes};
-use snapshot::Action;
+use snapshot::{Action, Route};
 
 use crate::accept::client_address;
 use crate::codec::{Client, Interim, Upgraded};
 use crate::core::{Core, Running};
 use crate::dispatch;
-use crate::enforce::{self, Passage, identity};
+use crate::enforce::{self, Passage, identity, names};
 use crate::forward::{self, Passed};
 use crate::observe;
 
@@ -21,7 +22,7 @@ use crate::observe;
 ///
 /// 1. What it runs by is loaded once: one snapshot, from here to the end.
 /// 2. [`admit`]: who the client is, what it may not say, whether it came by the right connection.
-/// 3. [`dispatch::find`]: the route. Requests that have none go through the policies of the
+/// 3. [`route`]: the route. Requests that have none go through the policies of the
 ///    document.
 /// 4. [`Passage::request`]: the route's policies, in order.
 /// 5. [`act`]: the answer, from an endpoint of an upstream or from here.
@@ -36,7 +37,7 @@ pub(crate) async fn serve<C: Client>(core: &Rc<Core>, x: &mut Exchange, client: 
     let snapshot = &running.snapshot;
     let interim = Interim::default();
     let routed = admit(&running, x);
-    let routed = routed.and_then(|listener| dispatch::find(snapshot, listener, x));
+    let routed = routed.and_then(|listener| route(&running, listener, x));
     let mut passage =
         Passage::new(routed.as_ref().map_or(&snapshot.fallback, |route| &route.chain));
     let outcome = {
@@ -67,8 +68,9 @@ pub(crate) async fn serve<C: Client>(core: &Rc<Core>, x: &mut Exchange, client: 
     observe::finish(core, &running, x, passage.ran());
 }
 
-/// What is settled before routing: the client's address, what the client may not say, and whether
-/// it came by the right connection. Gives the number of the listener.
+/// What is settled before routing: the client's address, what the client may not say, whether it
+/// came by the right connection, and that it authenticates itself and no connection. Gives the
+/// number of the listener.
 fn admit(running: &Running, x: &mut Exchange) -> Result<usize, Refusal> {
     let listener = running.listener(&x.connection.listener);
     let peer = x.connection.peer_ip();
@@ -78,10 +80,14 @@ fn admit(running: &Running, x: &mut Exchange) -> Result<usize, Refusal> {
         x.client = client_address::find(rule, peer, &x.request.headers);
     }
     observe::start(running, x, rule.is_some());
-    identity::strip(&mut x.request.headers, &running.snapshot.identity_headers);
+    let odd = running.fields(rule.is_some(), listener).admit(&mut x.request.headers);
     identity::certificate(x, rule.is_some(), listener.is_some_and(|one| one.forward_certificate));
-    if is_misdirected(x) {
+    running.observed.names_dropped(odd?);
+    if x.connection.tls.as_ref().is_some_and(|tls| tls.client.is_some()) && is_elsewhere(x) {
         return Err(Refusal::new(&codes::MISDIRECTED));
+    }
+    if names::is_connection_bound(&x.request.headers) {
+        return Err(Refusal::new(&codes::CONNECTION_AUTHENTICATION));
     }
     listener.map(|listener| listener.number).ok_or_else(|| {
         // The document that had it was replaced while the connection stayed open.
@@ -89,13 +95,25 @@ fn admit(running: &Running, x: &mut Exchange) -> Result<usize, Refusal> {
     })
 }
 
-/// Whether a caller that showed a certificate to one host asks for another: the certificate was
-/// asked for, and judged, for the first.
-fn is_misdirected(x: &Exchange) -> bool {
-    let Some(tls) = &x.connection.tls else { return false };
+/// Finds the route. A request for a host that nothing answers for, by a connection that was made to
+/// another one, belongs to a connection of its own (RFC 9113 §9.1.2).
+fn route<'s>(
+    running: &'s Running,
+    listener: usize,
+    x: &mut Exchange,
+) -> Result<&'s Arc<Route>, Refusal> {
+    dispatch::find(&running.snapshot, listener, x).map_err(|refusal| {
+        let nowhere = refusal.code.name == codes::ROUTE_NOT_FOUND.name;
+        if nowhere && is_elsewhere(x) { Refusal::new(&codes::MISDIRECTED) } else { refusal }
+    })
+}
+
+/// Whether the host asked for is another one than the TLS connection was made to. A caller that
+/// showed a certificate showed it to that one, and was judged for it.
+fn is_elsewhere(x: &Exchange) -> bool {
+    let named = x.connection.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
     let host = x.request.target.authority.host();
-    let named = tls.server_name.as_deref();
-    tls.client.is_some() && named.is_some_and(|name| !name.eq_ignore_ascii_case(host))
+    named.is_some_and(|name| !name.trim_end_matches('.').eq_ignore_ascii_case(host))
 }
 
 /// Does what the route says: asks an upstream, or answers here. Gives the upstream's end of a

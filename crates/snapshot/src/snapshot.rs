@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::Problems;
-use config::v1::ClientAddressHeader;
+use config::v1::{ClientAddressHeader, OddFieldNames, Paths};
 use ipnet::IpNet;
 use policy::{Directory, LogTarget, message::Name};
 
@@ -92,6 +92,8 @@ pub struct Listener {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// Whose word on the client's address is taken.
     pub client_address: Option<ClientAddress>,
+    /// What becomes of header fields whose name has a `_` or `.`.
+    pub odd_field_names: OddFieldNames,
     /// Its bounds.
     pub limits: Limits,
     /// Stands for all that was written of it and for the files it names: another number where
@@ -148,7 +150,7 @@ pub struct ClientAddress {
     pub header: ClientAddressHeader,
 }
 
-/// Bounds of a listener.
+/// Bounds of a listener, and what else a codec reads requests by.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes of a request's head.
@@ -169,6 +171,8 @@ pub struct Limits {
     pub http2_streams: u32,
     /// Bytes of a request's body.
     pub body_bytes: u64,
+    /// How odd paths are read.
+    pub paths: Paths,
 }
 
 /// Where traces go.

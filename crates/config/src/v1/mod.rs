@@ -9,6 +9,7 @@ mod document;
 mod health;
 mod listener;
 mod network;
+mod paths;
 mod policy;
 mod retry;
 mod telemetry;
@@ -25,6 +26,7 @@ pub use listener::{
     Certificate, ClientAddress, ClientAddressHeader, ClientCertificateMode, ClientCertificates,
     Listener, ListenerLimits, ListenerTls, Protocol, ProxyProtocol, TlsVersion,
 };
+pub use paths::{DotSegments, DoubleSlash, EncodedSlash, OddFieldNames, Paths, Semicolon};
 pub use policy::PolicyUse;
 pub use retry::{Retry, RetryOn};
 pub use telemetry::{Telemetry, Traces};

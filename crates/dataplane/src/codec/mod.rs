@@ -21,6 +21,8 @@ use std::task::{Context, Poll, Waker};
 use policy::Exchange;
 use policy::message::{Headers, Method, Scheme, Status};
 
+use crate::enforce::names;
+
 /// The client of one exchange: who gets its answer.
 #[allow(async_fn_in_trait, reason = "futures stay on their core")]
 pub(crate) trait Client {
@@ -147,7 +149,8 @@ const INTERIM_MAX: usize = 8;
 
 impl Interim {
     /// Adds one.
-    pub fn push(&self, status: Status, headers: Headers) {
+    pub fn push(&self, status: Status, mut headers: Headers) {
+        names::strip_response(&mut headers);
         let mut queue = self.0.borrow_mut();
         if queue.waiting.len() < INTERIM_MAX {
             queue.waiting.push_back((status, headers));

@@ -58,6 +58,7 @@ pub(crate) use upstream::{Upstream, upstreams};
 
 use crate::codec::{Interim, Upgraded, grpc};
 use crate::core::{Core, Running};
+use crate::enforce::names;
 
 /// How a request that was passed on ended.
 pub(crate) enum Passed {
@@ -100,6 +101,7 @@ pub(crate) async fn send(
         return Err(refusal.detail("A parameter would make another path of it than was meant."));
     }
     let body = Replay::new(x.request.body.take(), retry.body, &core.timers);
+    let body = body.guarded(core, x.request.is_grpc());
     if let Some(copy) = &forward.mirror {
         mirror::mirror(core, running, copy, x, &composed, &body);
     }
@@ -117,5 +119,6 @@ pub(crate) async fn send(
     let passed = call.run(x, place, now).await;
     drop(call);
     upstream.give(composed);
+    names::strip_response(&mut x.response.headers);
     passed
 }

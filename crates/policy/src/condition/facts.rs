@@ -121,8 +121,17 @@ fn certificate(tls: Option<&Tls>) -> Option<&ClientCertificate> {
     tls?.client.as_deref()
 }
 
-/// Header fields by name: those of `names`, or all.
+/// Header fields by name: those of `names`, or all. Values that are no text can't be compared as
+/// such: whatever stood in place of their bytes could be what a condition misses.
 fn headers<'x>(headers: &'x Headers, names: Option<&'x [Name]>) -> Result<Held<'x>, String> {
+    let is_text = |value: &[u8]| std::str::from_utf8(value).is_ok();
+    let all_text = match names {
+        Some(names) => names.iter().all(|name| headers.all(name).all(is_text)),
+        None => headers.iter().all(|(.., value)| is_text(value)),
+    };
+    if !all_text {
+        return Err("a header field's value is not UTF-8: the condition is not evaluated".into());
+    }
     match names {
         Some(names) => map(names.iter().flat_map(|name| {
             headers

@@ -60,7 +60,8 @@ pub(super) fn compile(
                 check_networks(client.trusted.len(), &at, findings);
                 ClientAddress { trusted: client.trusted.clone(), header: client.header }
             }),
-            limits: limits(&listener.limits, &at.key("limits"), findings),
+            odd_field_names: listener.odd_field_names,
+            limits: limits(listener, &at, findings),
             fingerprint,
         }));
     }
@@ -111,7 +112,9 @@ fn check_networks(count: usize, at: &Pointer, findings: &mut Findings) {
     }
 }
 
-fn limits(limits: &v1::ListenerLimits, at: &Pointer, findings: &mut Findings) -> Limits {
+fn limits(listener: &v1::Listener, at: &Pointer, findings: &mut Findings) -> Limits {
+    let paths = paths(listener.paths, &at.key("paths"), findings);
+    let (limits, at) = (&listener.limits, &at.key("limits"));
     let counts = [
         ("header_bytes", limits.header_bytes.0),
         ("header_count", limits.header_count.into()),
@@ -141,7 +144,17 @@ fn limits(limits: &v1::ListenerLimits, at: &Pointer, findings: &mut Findings) ->
         connections: limits.connections as usize,
         http2_streams: limits.http2_streams,
         body_bytes: limits.body_bytes.0,
+        paths,
     }
+}
+
+/// Refuses rules of a version that is not known here.
+fn paths(paths: v1::Paths, at: &Pointer, findings: &mut Findings) -> v1::Paths {
+    if paths.version != 1 {
+        let what = format!("there are no rules for paths of version {}", paths.version);
+        findings.problem(Problem::new(&at.key("version"), what).hint("write `version: 1`"));
+    }
+    paths
 }
 
 /// Compiles the admin listener.

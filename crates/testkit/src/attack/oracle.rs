@@ -55,8 +55,24 @@ pub struct Connection {
     pub wrong: Option<String>,
 }
 
-/// What the origin answers to a request; nothing at all closes the connection.
-type Answer = Box<dyn Fn(&Seen) -> Vec<u8> + Send + Sync>;
+/// What the origin does about a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// What it says.
+    pub bytes: Vec<u8>,
+    /// Whether it says it byte by byte.
+    pub one_by_one: bool,
+    /// Whether it then closes the connection.
+    pub close: bool,
+}
+
+impl From<Vec<u8>> for Reply {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, ..Self::default() }
+    }
+}
+
+type Answer = Box<dyn Fn(&Seen) -> Reply + Send + Sync>;
 
 /// An origin at a port of 127.0.0.1. Lives on the runtime it was started on.
 #[derive(Clone)]
@@ -76,14 +92,14 @@ struct State {
 impl Oracle {
     /// One that answers with what it was asked, as [`echo`] tells it.
     pub async fn start() -> Self {
-        Self::answering(echo).await
+        Self::answering(|seen| echo(seen).into()).await
     }
 
     /// One that answers as `answer` says.
     ///
     /// # Panics
     /// The system gives no port.
-    pub async fn answering(answer: impl Fn(&Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub async fn answering(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let state = Arc::default();
@@ -150,9 +166,9 @@ impl Oracle {
                         seen.connection = number;
                         held.drain(..length);
                         self.note(number, |connection| connection.understood += length);
-                        let answer = (self.answer)(&seen);
+                        let reply = (self.answer)(&seen);
                         self.lock().seen.push(seen);
-                        if answer.is_empty() || stream.write_all(&answer).await.is_err() {
+                        if say(&mut stream, &reply).await.is_err() || reply.close {
                             return;
                         }
                     }
@@ -170,6 +186,18 @@ impl Oracle {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn say(stream: &mut TcpStream, reply: &Reply) -> std::io::Result<()> {
+    if !reply.one_by_one {
+        return stream.write_all(&reply.bytes).await;
+    }
+    stream.set_nodelay(true)?;
+    for byte in &reply.bytes {
+        stream.write_all(&[*byte]).await?;
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 /// `= METHOD target body`, then the fields, one a line.

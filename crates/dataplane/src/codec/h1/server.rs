@@ -40,7 +40,6 @@ pub(crate) async fn run(core: Rc<Core>, accepted: Accepted) {
     let wire = Wire::new(io, read, &core.timers, limits.body_idle_timeout);
     let scheme = if connection.tls.is_some() { Scheme::Https } else { Scheme::Http };
     let mut server = Server {
-        core: core.clone(),
         wire: Rc::new(RefCell::new(wire)),
         door,
         scheme,
@@ -69,7 +68,6 @@ pub(crate) async fn run(core: Rc<Core>, accepted: Accepted) {
 
 /// A client's connection.
 struct Server {
-    core: Rc<Core>,
     wire: Rc<RefCell<Wire>>,
     door: Rc<Door>,
     scheme: Scheme,
@@ -125,7 +123,7 @@ impl Server {
         let limits =
             HeadLimits { bytes: self.limits.header_bytes, fields: self.limits.header_count };
         let all = wire.input.get(..length).unwrap_or_default();
-        self.head = head::request(all, limits, self.scheme, &mut x.request)?;
+        self.head = head::request(all, limits, self.scheme, self.limits.paths, &mut x.request)?;
         self.interim = x.request.version != Version::Http10;
         wire.consume(length);
         wire.start_body(self.head.framing, x.request.expects_continue);
@@ -145,7 +143,7 @@ impl Server {
             wire.expecting = false;
             return Body::Full(whole);
         }
-        Body::Stream(Box::new(RequestBody { wire: self.wire.clone(), core: self.core.clone() }))
+        Body::Stream(Box::new(RequestBody(self.wire.clone())))
     }
 
     /// The length of the head, once all of it was read; none if the client left.
