@@ -195,7 +195,8 @@ fn parse_line(input: &mut BytesMut) -> Result<Option<(u64, usize)>, &'static str
         Some(_) => return Err("a chunk size is not a number"),
     }
     let Some(end) = memchr::memchr(b'\n', rest) else {
-        let long = rest.len() > LINE_MAX;
+        // Its line end may be cut in two.
+        let long = rest.len() > LINE_MAX + 1;
         return if long { Err("a chunk extension is too long") } else { Ok(None) };
     };
     let extension = rest.get(..end).and_then(|line| line.strip_suffix(b"\r"));

@@ -170,7 +170,7 @@ impl Server {
                 return Poll::Ready(Ok(found));
             }
             if !finder.has_line() && wire.input.len() > TARGET_MAX + 64 {
-                return Poll::Ready(Err(Refusal::new(&codes::URI_TOO_LONG).close()));
+                return Poll::Ready(Err(endless_line(&wire.input)));
             }
             match wire.poll_fill(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(None)),
@@ -300,6 +300,15 @@ impl Server {
         })
         .await;
     }
+}
+
+/// The refusal of a first line that does not end: the same that it would get at its end.
+fn endless_line(line: &[u8]) -> Refusal {
+    const METHOD_MAX: usize = 32;
+    if line.iter().take(METHOD_MAX + 1).any(|byte| *byte == b' ') {
+        return Refusal::new(&codes::URI_TOO_LONG).close();
+    }
+    malformed(&codes::REQUEST_MALFORMED, "the method is longer than 32 bytes")
 }
 
 impl Client for Server {

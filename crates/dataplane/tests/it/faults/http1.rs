@@ -6,8 +6,10 @@ mod chunks;
 mod connections;
 mod framing;
 mod heads;
+mod hyper;
 
 mod responses;
+mod smuggle;
 
 mod targets;
 

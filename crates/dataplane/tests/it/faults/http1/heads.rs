@@ -52,19 +52,20 @@ async fn fa_A14_control_bytes() {
                 bench.passes(&what, &bytes, &["GET /a"]).await;
                 continue;
             }
+            let sent = bench.oracle.bytes();
             let told = testkit::attack::raw::exchange(
                 bench.address,
                 &bytes,
                 testkit::attack::raw::Until::End,
             )
             .await;
+            assert_eq!(bench.oracle.bytes(), sent, "{what}");
             let codes: Vec<_> =
                 told.answers.iter().map(|answer| (answer.status, answer.code())).collect();
             let [(400, Some(code))] = &codes[..] else { panic!("{what}: {told:?}") };
             assert!(matches!(&code[..], "request_malformed" | "host_invalid"), "{what}: {code}");
         }
     }
-    assert_eq!(bench.oracle.bytes(), 0);
     for text in ["X: a\rb", "X: a\r\r", "X\r: a", "X: \0", "X\0: a"] {
         let bytes = request("GET /a", &format!("{text}\r\n"), EVIL);
         bench.refuses(&text.escape_debug().to_string(), &bytes, MALFORMED).await;
@@ -186,8 +187,7 @@ async fn fa_A19_methods() {
         ["G=\":<>", "G,T", "G/T", "\u{e9}", "(GET)", &"A".repeat(33), &"A".repeat(10 << 10)]
     {
         let bytes = format!("{method} /a HTTP/1.1\r\nHost: a.test\r\n\r\n{EVIL}");
-        let wanted = if method.len() > 8192 { closed(414, "uri_too_long") } else { MALFORMED };
-        bench.refuses(method.get(..8).unwrap_or(method), bytes.as_bytes(), wanted).await;
+        bench.refuses(method.get(..8).unwrap_or(method), bytes.as_bytes(), MALFORMED).await;
     }
     for method in ["get", "PURGE", "M-SEARCH", "!#$%&'*+-.^_`|~1", &"A".repeat(32)] {
         let bytes = request(&format!("{method} /a"), "", "");
