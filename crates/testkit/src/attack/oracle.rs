@@ -148,6 +148,12 @@ impl Oracle {
         wrong.collect()
     }
 
+    /// What is wrong with what it got since this was asked last, in short.
+    pub fn forget_wrong(&self) -> Vec<String> {
+        let mut state = self.lock();
+        state.connections.iter_mut().filter_map(|one| one.wrong.take()).collect()
+    }
+
     async fn serve(self, mut stream: TcpStream, number: usize) {
         let mut held = Vec::new();
         let mut piece = vec![0; 16 << 10];
