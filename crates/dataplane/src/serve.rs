@@ -50,7 +50,7 @@ pub(crate) async fn serve<C: Client>(core: &Rc<Core>, x: &mut Exchange, client: 
             act(core, &running, &routed?.action, x, &interim).await
         });
         let left = pin!(client.accompany(&interim));
-        unless(left, work).await
+        unless(left, work, &interim).await
     };
     let gone = outcome.is_none();
     let (mut close, tunnel) = match outcome {
@@ -154,13 +154,19 @@ pub(crate) async fn serve_refusal<C: Client>(
 }
 
 /// What `work` gives, unless the client leaves before. Both come pinned: moved in here, they would
-/// take their room twice.
+/// take their room twice. Interim responses that came with what it gives go before that.
 fn unless<T>(
     mut left: Pin<&mut impl Future<Output = ()>>,
     mut work: Pin<&mut impl Future<Output = T>>,
+    interim: &Interim,
 ) -> impl Future<Output = Option<T>> {
     poll_fn(move |cx| match work.as_mut().poll(cx) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Ready(done) => {
+            if interim.is_waiting() {
+                let _ = left.as_mut().poll(cx);
+            }
+            Poll::Ready(Some(done))
+        }
         Poll::Pending => left.as_mut().poll(cx).map(|()| None),
     })
 }

@@ -160,6 +160,11 @@ impl Interim {
         }
     }
 
+    /// Whether there is one that was not passed on yet.
+    pub fn is_waiting(&self) -> bool {
+        !self.0.borrow().waiting.is_empty()
+    }
+
     /// The next one.
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<(Status, Headers)> {
         let mut queue = self.0.borrow_mut();

@@ -8,4 +8,4 @@ mod fields;
 mod hosts;
 mod paths;
 mod responses;
-mod wire;
+pub mod wire;

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::super::contract::{Bench, DOCUMENT, closed, told};
+use super::super::trust::wire::{self, Ask, By};
 use super::{EVIL, request};
 
 const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -142,7 +143,7 @@ async fn fa_A28_h2c_is_no_upgrade() {
 /// Seen to fail: with `normalize::request` taking CONNECT (the target is malformed then, or it is
 /// routed).
 #[tokio::test]
-async fn fa_A29_connect() {
+async fn fa_A29_a_connect() {
     let bench = Bench::new(DOCUMENT).await;
     for target in ["a.test:443", "a.test", "/p", "http://a.test/p", "*", "[::1]:80"] {
         let bytes = request(&format!("CONNECT {target}"), "", EVIL);
@@ -154,6 +155,21 @@ async fn fa_A29_connect() {
     assert_eq!(all.answers.len(), 1, "{all:?}");
     assert!(all.answers[0].status >= 400 && all.answers[0].closes(), "{all:?}");
     assert_eq!(bench.oracle.bytes(), sent);
+}
+
+/// The same over HTTP/2, with `:path` and without.
+/// Seen to fail: with `normalize::request` taking CONNECT; without `:path` the h2 crate takes it, and
+/// the target is none.
+#[tokio::test]
+async fn fa_A29_b_connect_over_http2() {
+    let bench = Bench::new(DOCUMENT).await;
+    for target in ["/p", "", "a.test:443", "*"] {
+        let ask = Ask { method: "CONNECT", host: "a.test", target, fields: &[] };
+        let found = wire::told(&bench, By::Http2, ask).await;
+        let refused = ["reset", "method_unsupported", "request_malformed"].contains(&&*found);
+        assert!(refused, "{target}: {found}");
+    }
+    assert_eq!(bench.oracle.bytes(), 0);
 }
 
 /// 1,000 requests at once from a client that does not read: few of them are worked on, the rest

@@ -140,14 +140,19 @@ fn disagreement(bytes: &[u8], ours: &[Answer], theirs: &[Answer]) -> Option<Stri
         assert!(same, "read in two ways: {our:?} and {their:?}: {}", bytes.escape_ascii());
     }
     if our.len() < their.len() {
-        let Some(refusal) = ours.get(our.len()) else { return Some("no answer".into()) };
+        let Some(refusal) = ours.get(our.len()) else {
+            return Some("the end of the connection".into());
+        };
         let problem: serde_json::Value = serde_json::from_slice(&refusal.body).unwrap_or_default();
         let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
         let (code, detail) = (text("code"), text("detail"));
         return Some(if detail.is_empty() { code } else { format!("{code}: {detail}") });
     }
     if our.len() > their.len() {
-        return Some("hyper ends the connection".into());
+        return Some(match theirs.get(their.len()) {
+            Some(refusal) => format!("hyper: {}", refusal.status),
+            None => "hyper: the end of the connection".into(),
+        });
     }
     None
 }

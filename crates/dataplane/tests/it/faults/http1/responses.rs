@@ -5,6 +5,7 @@ use testkit::attack::oracle::{Oracle, Reply, Seen, answer_to};
 use testkit::attack::raw::{self, End, Until};
 
 use super::super::contract::{Bench, DOCUMENT};
+use super::super::trust::wire::{By, get, told};
 use super::request;
 
 /// Before an origin that answers `/bad…` with one of `answers`, by its number, and others well.
@@ -190,22 +191,25 @@ async fn breaks_off(bad: &'static [&'static str], close: bool) {
         for (number, answer) in bad.iter().enumerate() {
             let what = answer.escape_debug().to_string();
             let bytes = request(&format!("GET /bad{number}"), "", "");
-            let told = raw::exchange(bench.address, &bytes, Until::End).await;
-            assert_ne!(told.end, End::Open, "{what}");
-            match &told.answers[..] {
+            let all = raw::exchange(bench.address, &bytes, Until::End).await;
+            assert_ne!(all.end, End::Open, "{what}");
+            match &all.answers[..] {
                 // It broke off before anything was passed on.
-                [one] => assert_eq!(one.status, 502, "{what}: a clean answer: {told:?}"),
-                [] => assert!(!told.left.ends_with(b"0\r\n\r\n"), "{what}: a clean end: {told:?}"),
-                _ => panic!("{what}: {told:?}"),
+                [one] => assert_eq!(one.status, 502, "{what}: a clean answer: {all:?}"),
+                [] => assert!(!all.left.ends_with(b"0\r\n\r\n"), "{what}: a clean end: {all:?}"),
+                _ => panic!("{what}: {all:?}"),
             }
+            let found = told(&bench, By::Http2, get(&format!("/bad{number}"))).await;
+            let broken = ["reset", "upstream_reset", "upstream_malformed"].contains(&&*found);
+            assert!(broken, "{what}: over HTTP/2: {found}");
             next_is_clean(&bench, &what).await;
         }
         bench.handle.observer().flush(raw::PATIENCE);
         let text = std::fs::read_to_string(&log).expect("a log");
         let broken = text.lines().filter(|line| line.contains("\"/bad"));
-        let told = |line: &&str| line.contains("\"complete\":false") || line.contains("\"code\":");
-        assert_eq!(broken.clone().count(), bad.len(), "{text}");
-        assert!(broken.clone().all(|line| told(&line)), "{text}");
+        let tells = |line: &&str| line.contains("\"complete\":false") || line.contains("\"code\":");
+        assert_eq!(broken.clone().count(), 2 * bad.len(), "{text}");
+        assert!(broken.clone().all(|line| tells(&line)), "{text}");
     }
 }
 

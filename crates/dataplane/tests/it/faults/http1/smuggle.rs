@@ -76,7 +76,7 @@ async fn fa_A34_a_nothing_is_smuggled() {
         check(&lines, &seen, &format!("seed {seed}, {first}..{last}"));
         assert_eq!(bench.oracle.wrong(), [""; 0], "seed {seed}, {first}..{last}");
     }
-    assert!(whole as u64 > count, "most conversations hold something that is read: {whole}");
+    assert!(whole as u64 > count / 2, "too few conversations hold something that is read: {whole}");
     println!(
         "{count} conversations by seed {seed}: the origin read {whole} requests, all as meant"
     );

@@ -19,7 +19,8 @@ async fn seen(bench: &Bench, by: By, fields: &[(&str, &[u8])]) -> Seen {
 
 /// `Connection` takes out fields of the client's own, never those that say where it came from: these
 /// are the gateway's. HTTP/2 has no such field.
-/// Seen to fail: with the gateway's fields added before those that `Connection` names are removed.
+/// Seen to fail: with the fields that `Connection` names left where they are. That the gateway's own
+/// survive is in the order of things: they are written after, and can't be taken out.
 #[tokio::test]
 async fn fa_D10_fields_that_connection_names() {
     let bench = Bench::new(DOCUMENT).await;
@@ -43,8 +44,8 @@ async fn fa_D10_fields_that_connection_names() {
 
 /// What a stranger says of where it came from is ignored: by limits, address lists, logs, and the
 /// origin.
-/// Seen to fail: with `client_address::find` asked whoever the peer is, and `names::is_known_proxys`
-/// always false with `is_replaced` letting them pass.
+/// Seen to fail: with `names::is_known_proxys` always false and `Composed::forwarded` joining
+/// whatever was sent.
 #[tokio::test]
 async fn fa_D11_a_strangers_word_on_its_address() {
     let document = DOCUMENT.replace(

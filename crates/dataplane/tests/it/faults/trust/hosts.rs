@@ -113,7 +113,7 @@ async fn fa_D23_a_which_host_wins() {
 }
 
 /// The router's choice of a host is that of a model that asks every rule, for 100,000 of them.
-/// Seen to fail: with the model taking the shortest wildcard.
+/// Seen to fail: with the shortest wildcard tried first.
 #[test]
 fn fa_D23_b_a_model_agrees() {
     let labels = ["a", "b", "c", "ab", "x-1"];

@@ -12,8 +12,8 @@ async fn get(bench: &Bench, target: &str, lines: &str) -> Answer {
 }
 
 /// What callers write into header fields by way of templates ends no line: escapes stay escapes.
-/// Seen to fail: with parameters unescaped in templates the line ends in the value; `Headers::append`
-/// then leaves the field out, which is the second defence.
+/// Seen to fail: with `set_path` letting escaped control characters in; they would still be escapes
+/// in the field, and `Headers::append` takes no control character, which are the other defences.
 #[tokio::test]
 async fn fa_D26_templates_end_no_line() {
     let document = DOCUMENT.replace(
