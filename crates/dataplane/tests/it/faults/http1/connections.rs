@@ -82,8 +82,9 @@ async fn fa_A27_a_bytes_ahead_of_an_upgrade_wait() {
         assert_eq!(all, *format!("HTTP/1.1 {status}").as_bytes());
         stream.shutdown().await.expect("it is open");
         let _ = stream.read_to_end(&mut all).await;
-        let answers = String::from_utf8_lossy(&all).matches("HTTP/1.1 ").count();
-        assert_eq!(answers, 1, "{}", all.escape_ascii());
+        let text = String::from_utf8_lossy(&all);
+        assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{text}");
+        assert!(status == 101 || text.contains("connection: close\r\n"), "{text}");
         let (before, after) = origin.await.expect("it is told");
         assert_eq!(before, "", "{status}: sent before the answer");
         assert_eq!(after, if status == 101 { EVIL } else { "" }, "{status}: sent after it");
@@ -158,8 +159,8 @@ async fn fa_A29_a_connect() {
 }
 
 /// The same over HTTP/2, with `:path` and without.
-/// Seen to fail: with `normalize::request` taking CONNECT; without `:path` the h2 crate takes it, and
-/// the target is none.
+/// Seen to fail: it can't be: the h2 crate resets the stream of a CONNECT with `:scheme` and `:path`
+/// by itself. It fails when that changes and `normalize::request` takes CONNECT.
 #[tokio::test]
 async fn fa_A29_b_connect_over_http2() {
     let bench = Bench::new(DOCUMENT).await;

@@ -214,7 +214,8 @@ async fn fa_D14_names_that_stand_for_others() {
 async fn fa_D15_identity_sent_twice() {
     let keyed = DOCUMENT.replace(
         "upstream: up }",
-        "upstream: up, policies: [ { api_key: { identity: { application: X-User } } } ] }",
+        "upstream: up, policies: [ { api_key: { identity: { application: X-User } } } ] },
+         { name: open, hosts: [ a.test ], path: /open, upstream: up }",
     );
     let bench = Bench::new(&format!("{keyed}{}", super::connections::APPLICATION)).await;
     for by in BOTH {
@@ -223,6 +224,9 @@ async fn fa_D15_identity_sent_twice() {
         let fields: &[(&str, &[u8])] =
             &[(first, b"a"), ("x-api-key", b"test"), ("x-user", b"admin")];
         assert_eq!(seen(&bench, by, fields).await.all("x-user"), ["shop"], "{by:?}");
+        let found = told(&bench, by, Ask { target: "/open", ..with(fields) }).await;
+        assert_eq!(found, "GET /", "{by:?}");
+        assert_eq!(bench.oracle.take()[0].all("x-user"), [""; 0], "{by:?}: where nobody asks");
     }
 }
 
