@@ -1,5 +1,5 @@
-//! Mutations of requests, seeded: conversations that nearly follow HTTP/1.1, each broken in a few of
-//! the ways that readers have been seen to disagree about.
+//! Mutations of requests, seeded: conversations that nearly follow HTTP/1.1, each broken in a few
+//! of the ways that readers have been seen to disagree about.
 
 use fastrand::Rng;
 

@@ -1,5 +1,5 @@
-//! A34: the same raw requests to Gateward, nginx and HAProxy. Where they disagree, `docs/differential.md`
-//! says why.
+//! A34: the same raw requests to Gateward, nginx and HAProxy. Where they disagree,
+//! `docs/differential.md` says why.
 #![allow(non_snake_case, reason = "a test's name starts with its number in docs/faults.md")]
 
 use std::net::SocketAddr;

@@ -144,9 +144,9 @@ async fn fa_A25_an_answer_in_the_middle_of_the_upload() {
 }
 
 /// `Expect: 100-continue`: the gateway says 100 itself, and only when somebody wants the body;
-/// other expectations are refused with 417; the origin never sees `Expect`.
-/// Seen to fail: with `Known::Expect` not among what `is_replaced` takes out, with `take_head`
-/// sending 100 at once, and with `take_request` taking any expectation for this one.
+/// other expectations are refused with 417; the origin never sees `Expect`. Seen to fail: with
+/// `Known::Expect` left among the fields by `Fields::take` and `is_replaced`, and with
+/// `take_request` taking any expectation.
 #[tokio::test]
 async fn fa_A26_expectations() {
     let document = DOCUMENT.replace(

@@ -82,7 +82,7 @@ async fn fa_A10_line_ends_that_are_none() {
 }
 
 /// Extensions end here: the origin never sees one.
-/// Seen to fail: with the line passed on as it came (the oracle takes a size for digits alone).
+/// Seen to fail: with `Pump::data` writing an extension behind each size.
 #[tokio::test]
 async fn fa_A11_a_extensions_are_dropped() {
     let bench = Bench::new(DOCUMENT).await;
@@ -117,7 +117,7 @@ async fn fa_A11_b_extensions_have_bounds() {
 
 /// 100,000 chunks of one byte arrive whole, in fewer chunks: the origin is not sent what the client
 /// made of them.
-/// Seen to fail: with a chunk written for each one read (the count is 100,000 then).
+/// Seen to fail: with `Chunked::gather` giving each chunk as it is.
 #[tokio::test]
 async fn fa_A11_c_chunks_of_one_byte_are_put_together() {
     const COUNT: usize = 100_000;

@@ -57,8 +57,7 @@ async fn waiting() -> (
 
 /// What is sent behind an upgrade waits until the origin has agreed. If it does not, the connection
 /// ends after its answer, and what was sent is never a request.
-/// Seen to fail: with what was read beyond the head given to the upstream at once (`before` holds
-/// it), and with `Server::form` keeping the connection after an upgrade that was not granted.
+/// Seen to fail: with `Server::form` keeping the connection after an upgrade that was not granted.
 #[tokio::test]
 async fn fa_A27_a_bytes_ahead_of_an_upgrade_wait() {
     for (answer, status) in [
@@ -158,9 +157,9 @@ async fn fa_A29_a_connect() {
     assert_eq!(bench.oracle.bytes(), sent);
 }
 
-/// The same over HTTP/2, with `:path` and without.
-/// Seen to fail: it can't be: the h2 crate resets the stream of a CONNECT with `:scheme` and `:path`
-/// by itself. It fails when that changes and `normalize::request` takes CONNECT.
+/// The same over HTTP/2, with `:path` and without. Seen to fail: it can't be: the h2 crate resets
+/// the stream of a CONNECT with `:scheme` and `:path` by itself. It fails when that changes and
+/// `normalize::request` takes CONNECT.
 #[tokio::test]
 async fn fa_A29_b_connect_over_http2() {
     let bench = Bench::new(DOCUMENT).await;

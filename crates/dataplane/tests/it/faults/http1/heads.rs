@@ -173,9 +173,9 @@ async fn fa_A18_versions_that_are_none() {
     bench.refuses("none and no more", b"GET /a\r\n\r\n", MALFORMED).await;
 }
 
-/// A method that is no token, or longer than 32 bytes: 400. Any other goes where the route lets
-/// it.
-/// Seen to fail: with `Method::new` of 64 bytes, and without its look at each byte.
+/// A method that is no token, or longer than 32 bytes: 400. Any other goes where the route lets it.
+/// Seen to fail: with `take_request` taking a method that can not be one for GET; what is no token
+/// is refused by httparse.
 #[tokio::test]
 async fn fa_A19_methods() {
     let bench = Bench::new(DOCUMENT).await;

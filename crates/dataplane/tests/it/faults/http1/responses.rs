@@ -141,9 +141,9 @@ async fn fa_A32_c_bytes_behind_an_answer() {
     }
 }
 
-/// A bad chunk in an answer that has begun: the client sees that it broke off, and the connection to
-/// the origin ends.
-/// Seen to fail: with `BodyReader::poll` giving the end of the body in place of an error.
+/// A bad chunk in an answer that has begun: the client sees that it broke off, and the connection
+/// to the origin ends. Seen to fail: with `BodyReader::poll` giving the end of the body in place of
+/// an error.
 #[tokio::test]
 async fn fa_A32_d_a_bad_chunk_in_an_answer() {
     static BAD: &[&str] = &[

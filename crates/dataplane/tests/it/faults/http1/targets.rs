@@ -6,9 +6,9 @@ use super::EVIL;
 const HOST: super::super::contract::Refused = closed(400, "host_invalid");
 const PATH: super::super::contract::Refused = closed(400, "path_ambiguous");
 
-/// Targets in none of the forms of RFC 9112 §3.2 that a gateway takes: 400.
-/// Seen to fail: with `split_absolute` taking any scheme, `set_path` escaping what it refuses, and
-/// `*` taken from any method.
+/// Targets in none of the forms of RFC 9112 §3.2 that a gateway takes: 400. Seen to fail: with
+/// `split_absolute` taking any scheme, `set_path` taking any character, and `*` taken from any
+/// method.
 #[tokio::test]
 async fn fa_A20_a_targets_that_are_none() {
     let bench = Bench::new(DOCUMENT).await;
@@ -41,9 +41,8 @@ async fn fa_A20_a_targets_that_are_none() {
     bench.refuses("a backslash", bytes.as_bytes(), PATH).await;
 }
 
-/// Two slashes at the start are a path's, never the start of a host: the router sees, and the origin
-/// gets, one of them.
-/// Seen to fail: with `DoubleSlash::Merge` keeping both.
+/// Two slashes at the start are a path's, never the start of a host: the router sees, and the
+/// origin gets, one of them. Seen to fail: with `DoubleSlash::Merge` keeping both.
 #[tokio::test]
 async fn fa_A20_b_two_slashes_are_no_host() {
     let bench = Bench::new(DOCUMENT).await;
@@ -71,9 +70,9 @@ async fn fa_A20_c_the_absolute_form() {
     bench.refuses("OPTIONS *", bytes, super::super::contract::open(404, "route_not_found")).await;
 }
 
-/// A Host that is missing, there twice, a list, empty, or more than host and port: 400.
-/// Seen to fail: with the second Host of `Fields::take` taking the first one's place, `set_authority`
-/// doing without, and `check_name` taking any byte.
+/// A Host that is missing, there twice, a list, empty, or more than host and port: 400. Seen to
+/// fail: with the second Host of `Fields::take` taking the first one's place, `set_authority` doing
+/// without, and `check_name` taking any byte.
 #[tokio::test]
 async fn fa_A21_hosts_that_are_none() {
     let bench = Bench::new(DOCUMENT).await;

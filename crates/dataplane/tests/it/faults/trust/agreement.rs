@@ -88,10 +88,9 @@ fn fa_D09_a_the_canonical_form_is_its_own() {
 }
 
 /// Whatever is sent, and whatever the listener's rules: the path the router matched, the one a
-/// condition saw, the one that was logged and the one the origin got are the same, as are the values
-/// of fields; and what is refused reaches nobody.
-/// Seen to fail: with `Composed::path` sending the path in lower case, and with `router::find`
-/// matching a path whose escapes are undone.
+/// condition saw, the one that was logged and the one the origin got are the same, as are the
+/// values of fields; and what is refused reaches nobody. Seen to fail: with `Composed::path`
+/// sending the path in lower case.
 #[tokio::test]
 async fn fa_D09_b_all_see_the_same_request() {
     const POLICIES: usize = 8;

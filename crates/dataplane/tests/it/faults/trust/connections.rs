@@ -200,7 +200,7 @@ apis: [ {{ name: echo, hosts: [ a.test ], upstream: up }} ]
 
 /// The PROXY protocol: needed from those who are trusted to speak it, closed to all others; what is
 /// no header closes the connection, and nothing is served.
-/// Seen to fail: with `welcome::greet` going on without a header, and asking whoever comes.
+/// Seen to fail: with `welcome::greet` asking whoever comes, and going on without a header.
 #[tokio::test]
 async fn fa_D25_the_proxy_protocol() {
     const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a.test\r\n\r\n";

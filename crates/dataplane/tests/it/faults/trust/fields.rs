@@ -17,10 +17,10 @@ async fn seen(bench: &Bench, by: By, fields: &[(&str, &[u8])]) -> Seen {
     bench.oracle.take().pop().expect("a request")
 }
 
-/// `Connection` takes out fields of the client's own, never those that say where it came from: these
-/// are the gateway's. HTTP/2 has no such field.
-/// Seen to fail: with the fields that `Connection` names left where they are. That the gateway's own
-/// survive is in the order of things: they are written after, and can't be taken out.
+/// `Connection` takes out fields of the client's own, never those that say where it came from:
+/// these are the gateway's. HTTP/2 has no such field. Seen to fail: with the fields that
+/// `Connection` names left where they are. That the gateway's own survive is in the order of
+/// things: they are written after, and can't be taken out.
 #[tokio::test]
 async fn fa_D10_fields_that_connection_names() {
     let bench = Bench::new(DOCUMENT).await;
@@ -65,7 +65,7 @@ async fn fa_D11_a_strangers_word_on_its_address() {
 
 /// Behind a trusted proxy: the n-th address from the right that is no proxy's; what can't be read
 /// ends the walk.
-/// Seen to fail: with `client_address::find` walking from the left, and skipping what it can't read.
+/// Seen to fail: with `client_address::find` walking from the left.
 #[tokio::test]
 async fn fa_D12_addresses_behind_trusted_proxies() {
     let trusted = "client_address: { trusted: [ 127.0.0.0/8, 10.0.0.0/8 ] }, bind:";
@@ -159,9 +159,9 @@ async fn fa_D13_fields_of_proxies_and_overrides() {
 }
 
 /// Names with `_` or `.`: refused where they could stand for a field the gateway reads or writes,
-/// else left out and counted; a listener may keep or refuse them.
-/// Seen to fail: with `Fields::judge` not looking for `_` and `.`, and with `judge_odd` never taking
-/// a name for another.
+/// else left out and counted; a listener may keep or refuse them. Seen to fail: with
+/// `Fields::judge` not looking for `_` and `.`, and with `judge_odd` never taking a name for
+/// another.
 #[tokio::test]
 async fn fa_D14_names_that_stand_for_others() {
     let keyed = DOCUMENT.replace(
@@ -208,8 +208,8 @@ async fn fa_D14_names_that_stand_for_others() {
 }
 
 /// A field that only the gateway writes, sent twice or in another case: exactly one reaches the
-/// origin, and it is the gateway's.
-/// Seen to fail: with `Fields::is_identity` always false.
+/// origin, and it is the gateway's. Seen to fail: with `Fields::is_identity` always false; where
+/// the policy runs it puts its own in place, which is the second defence.
 #[tokio::test]
 async fn fa_D15_identity_sent_twice() {
     let keyed = DOCUMENT.replace(

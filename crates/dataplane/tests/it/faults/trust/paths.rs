@@ -174,7 +174,7 @@ async fn fa_D01_b_empty_segments_kept() {
 }
 
 /// Case counts; escapes of what needs none are undone; what is not UTF-8 is refused.
-/// Seen to fail: with `set_path` keeping all escapes, and `check_utf8` taking anything.
+/// Seen to fail: with `check_utf8` taking anything.
 #[tokio::test]
 async fn fa_D05_case_escapes_and_unicode() {
     all_come_to(
@@ -210,9 +210,9 @@ async fn fa_D06_escaped_control_characters() {
     }
 }
 
-/// Cutting off an API's path makes no dot segment: only whole segments are cut.
-/// Seen to fail: with the API's path at the root, where `/api../x` is served. The router's tree knows
-/// whole segments alone, so that there is nothing to take out.
+/// Cutting off an API's path makes no dot segment: only whole segments are cut. Seen to fail: with
+/// the API's path at the root, where `/api../x` is served. The router's tree knows whole segments
+/// alone, so that there is nothing to take out.
 #[tokio::test]
 async fn fa_D07_a_cut_off_path_does_not_climb() {
     let document = DOCUMENT.replace("name: echo,", "name: echo, path: /api,");
@@ -271,8 +271,7 @@ apis:
 
 /// Queries: policies and routes see every value, the origin gets the bytes as they came; more than
 /// 1,000 parameters are refused.
-/// Seen to fail: with `PARAMS_MAX` at 100,000, and with `&` and `;` both separating in
-/// `facts::query`.
+/// Seen to fail: with `PARAMS_MAX` at 100,000.
 #[tokio::test]
 async fn fa_D24_queries() {
     let document = DOCUMENT.replace(
