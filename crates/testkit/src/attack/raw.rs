@@ -266,7 +266,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_breaks_off_is_no_answer() {
-        let (near, mut far) = tokio::io::duplex(100);
+        let (near, mut far) = tokio::io::duplex(1000);
         far.write_all(&TWO[..TWO.len() - 1]).await.expect("it fits");
         drop(far);
         let told = tell(near, &[], &[], Until::End).await;

@@ -207,6 +207,10 @@ fn take_response(
         response.headers.append("Content-Length", itoa::Buffer::new().format(length));
     }
     let keep_alive = if old { fields.keep_alive && !fields.close } else { !fields.close };
+    // A body where none can be: what follows may be it, or the next answer.
+    let doubtful = !response.status.may_have_body()
+        && (fields.chunked || (response.status.code() != 304 && fields.length.unwrap_or(0) > 0));
+    let keep_alive = keep_alive && !doubtful;
     Ok(ResponseHead { framing, keep_alive: keep_alive && framing != Framing::Close })
 }
 
