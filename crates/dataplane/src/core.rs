@@ -5,12 +5,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use base::Clock;
+use config::v1::OddFieldNames;
 use policy::Exchange;
 use snapshot::{Listener, Snapshot};
 use tokio::sync::Notify;
 
 use crate::accept::gate::Gate;
 use crate::deadline::Timers;
+use crate::enforce::names;
 use crate::forward::Upstream;
 use crate::observe::Observed;
 use crate::overload::{Lag, Overload};
@@ -57,6 +59,13 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// What a request's fields are judged by: whether its peer is `trusted`, and its listener's
+    /// word on odd names.
+    pub fn fields(&self, trusted: bool, listener: Option<&Listener>) -> names::Fields<'_> {
+        let odd = listener.map_or(OddFieldNames::Drop, |listener| listener.odd_field_names);
+        names::Fields { identity: &self.snapshot.identity_headers, trusted, odd }
+    }
+
     /// The listener of this name.
     pub fn listener(&self, name: &str) -> Option<&Listener> {
         self.snapshot.listeners.iter().find(|known| *known.name == *name).map(|known| &**known)

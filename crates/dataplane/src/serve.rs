@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::accept::client_address;
 use crate::codec::{Client, Interim, Upgraded};
 use crate::core::{Core, Running};
 use crate::dispatch;
-use crate::enforce::{self, Passage, identity};
+use crate::enforce::{self, Passage, identity, names};
 use crate::forward::{self, Passed};
 use crate::observe;
 use crate::overload::RETRY_AFTER;
@@ -24,13 +25,13 @@ use crate::overload::RETRY_AFTER;
 ///
 /// 1. What it runs by is loaded once: one snapshot, from here to the end.
 /// 2. [`admit`]: who the client is, what it may not say, whether it came by the right connection.
-/// 3. [`dispatch::find`]: the route. Requests that have none go through the policies of the
+/// 3. [`route`]: the route. Requests that have none go through the policies of the
 ///    document.
-///    [`crowded`]: where there is too much to do, it ends here.
-/// 4. [`Passage::request`]: the route's policies, in order.
-/// 5. [`act`]: the answer, from an endpoint of an upstream or from here.
-/// 6. [`Passage::response`]: the policies that ran, in reverse.
-/// 7. [`Client::answer`], then [`observe::finish`].
+/// 4. [`crowded`]: where there is too much to do, it ends here.
+/// 5. [`Passage::request`]: the route's policies, in order.
+/// 6. [`act`]: the answer, from an endpoint of an upstream or from here.
+/// 7. [`Passage::response`]: the policies that ran, in reverse.
+/// 8. [`Client::answer`], then [`observe::finish`].
 ///
 /// Whatever says no on the way gives a refusal, which takes the answer's place and goes the same
 /// way back. If the client leaves before its answer is there, the work on it is dropped where it
@@ -40,7 +41,7 @@ pub(crate) async fn serve<C: Client>(core: &Rc<Core>, x: &mut Exchange, client: 
     let snapshot = &running.snapshot;
     let interim = Interim::default();
     let routed = admit(&running, x);
-    let routed = routed.and_then(|listener| dispatch::find(snapshot, listener, x));
+    let routed = routed.and_then(|listener| route(&running, listener, x));
     let mut passage =
         Passage::new(routed.as_ref().map_or(&snapshot.fallback, |route| &route.chain));
     let route = routed.as_ref().ok().map(|route| &***route);
@@ -57,7 +58,7 @@ pub(crate) async fn serve<C: Client>(core: &Rc<Core>, x: &mut Exchange, client: 
             act(core, &running, &routed?.action, x, &interim).await
         });
         let left = pin!(client.accompany(&interim));
-        unless(left, work).await
+        unless(left, work, &interim).await
     };
     let gone = outcome.is_none();
     let (mut close, tunnel) = match outcome {
@@ -76,8 +77,9 @@ pub(crate) async fn serve<C: Client>(core: &Rc<Core>, x: &mut Exchange, client: 
     observe::finish(core, &running, x, passage.ran());
 }
 
-/// What is settled before routing: the client's address, what the client may not say, and whether
-/// it came by the right connection. Gives the number of the listener.
+/// What is settled before routing: the client's address, what the client may not say, whether it
+/// came by the right connection, and that it authenticates itself and no connection. Gives the
+/// number of the listener.
 fn admit(running: &Running, x: &mut Exchange) -> Result<usize, Refusal> {
     let listener = running.listener(&x.connection.listener);
     let peer = x.connection.peer_ip();
@@ -87,10 +89,14 @@ fn admit(running: &Running, x: &mut Exchange) -> Result<usize, Refusal> {
         x.client = client_address::find(rule, peer, &x.request.headers);
     }
     observe::start(running, x, rule.is_some());
-    identity::strip(&mut x.request.headers, &running.snapshot.identity_headers);
+    let odd = running.fields(rule.is_some(), listener).admit(&mut x.request.headers);
     identity::certificate(x, rule.is_some(), listener.is_some_and(|one| one.forward_certificate));
-    if is_misdirected(x) {
+    running.observed.names_dropped(odd?);
+    if x.connection.tls.as_ref().is_some_and(|tls| tls.client.is_some()) && is_elsewhere(x) {
         return Err(Refusal::new(&codes::MISDIRECTED));
+    }
+    if names::is_connection_bound(&x.request.headers) {
+        return Err(Refusal::new(&codes::CONNECTION_AUTHENTICATION));
     }
     listener.map(|listener| listener.number).ok_or_else(|| {
         // The document that had it was replaced while the connection stayed open.
@@ -129,13 +135,25 @@ fn pace(running: &Running, route: Option<&Route>, x: &Exchange) -> u64 {
     own.or_else(|| Some(listener()?.limits.body_rate)).unwrap_or(0)
 }
 
-/// Whether a caller that showed a certificate to one host asks for another: the certificate was
-/// asked for, and judged, for the first.
-fn is_misdirected(x: &Exchange) -> bool {
-    let Some(tls) = &x.connection.tls else { return false };
+/// Finds the route. A request for a host that nothing answers for, by a connection that was made to
+/// another one, belongs to a connection of its own (RFC 9113 §9.1.2).
+fn route<'s>(
+    running: &'s Running,
+    listener: usize,
+    x: &mut Exchange,
+) -> Result<&'s Arc<Route>, Refusal> {
+    dispatch::find(&running.snapshot, listener, x).map_err(|refusal| {
+        let nowhere = refusal.code.name == codes::ROUTE_NOT_FOUND.name;
+        if nowhere && is_elsewhere(x) { Refusal::new(&codes::MISDIRECTED) } else { refusal }
+    })
+}
+
+/// Whether the host asked for is another one than the TLS connection was made to. A caller that
+/// showed a certificate showed it to that one, and was judged for it.
+fn is_elsewhere(x: &Exchange) -> bool {
+    let named = x.connection.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
     let host = x.request.target.authority.host();
-    let named = tls.server_name.as_deref();
-    tls.client.is_some() && named.is_some_and(|name| !name.eq_ignore_ascii_case(host))
+    named.is_some_and(|name| !name.trim_end_matches('.').eq_ignore_ascii_case(host))
 }
 
 /// Does what the route says: asks an upstream, or answers here. Gives the upstream's end of a
@@ -185,19 +203,27 @@ async fn tunnel_while_published<C: Client>(
 ) {
     let route = x.route.as_ref();
     let api = route.map(|route| (route.api.clone(), route.version.clone()));
-    let unpublished = pin!(core.unpublished(api));
-    let tunnel = pin!(client.tunnel(x, upstream));
-    unless(unpublished, tunnel).await;
+    tokio::select! {
+        biased;
+        () = client.tunnel(x, upstream) => {}
+        () = core.unpublished(api) => {}
+    }
 }
 
 /// What `work` gives, unless the client leaves before. Both come pinned: moved in here, they would
-/// take their room twice.
+/// take their room twice. Interim responses that came with what it gives go before that.
 fn unless<T>(
     mut left: Pin<&mut impl Future<Output = ()>>,
     mut work: Pin<&mut impl Future<Output = T>>,
+    interim: &Interim,
 ) -> impl Future<Output = Option<T>> {
     poll_fn(move |cx| match work.as_mut().poll(cx) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Ready(done) => {
+            if interim.is_waiting() {
+                let _ = left.as_mut().poll(cx);
+            }
+            Poll::Ready(Some(done))
+        }
         Poll::Pending => left.as_mut().poll(cx).map(|()| None),
     })
 }

@@ -38,6 +38,7 @@ pub fn explain(args: &ExplainArgs) -> Exit {
         &asked.authority,
         &asked.target,
         &asked.headers,
+        listener.limits.paths,
     ) {
         Ok(request) => Answer::new(&loaded.snapshot, listener, &request),
         Err(refusal) => Answer::refused(listener, &refusal),

@@ -120,6 +120,22 @@ pub mod codes {
         /// `Host` or `:authority` is missing, repeated, malformed or contradicts the target.
         HOST_INVALID = "host_invalid", 400, grpc 3, "http_request_error", Caller,
             "The host is missing or invalid", "Send exactly one Host, the same as in the target.";
+        /// A field could be taken for one that the gateway reads or writes.
+        FIELD_AMBIGUOUS = "field_ambiguous", 400, grpc 3, "http_request_error", Caller,
+            "A header field could be taken for another",
+            "Write names of header fields with `-` in place of `_` and `.`; operators let through \
+             those that stand for no other with the listener's `odd_field_names`.";
+        /// A transfer coding other than `chunked`.
+        TRANSFER_CODING_UNSUPPORTED = "transfer_coding_unsupported", 501, grpc 12,
+            "http_request_error", Caller,
+            "The transfer coding is not supported",
+            "Send the body by Content-Length or by `Transfer-Encoding: chunked` alone.";
+        /// NTLM and the like: they authenticate a connection, and the gateway's connections to
+        /// upstreams carry requests of many callers.
+        CONNECTION_AUTHENTICATION = "connection_authentication", 501, grpc 12,
+            "http_request_denied", Caller,
+            "Authentication of connections is not supported",
+            "Authenticate each request by itself: with a token, a key or HTTP Basic over TLS.";
         /// The head is larger than allowed.
         HEADERS_TOO_LARGE = "headers_too_large", 431, grpc 8, "http_request_error", Caller,
             "The request's header fields are too large",

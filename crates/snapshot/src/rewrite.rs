@@ -59,7 +59,7 @@ impl Forward {
                 // What is cut off ends where a segment ends; nothing left is the root.
                 let rest = path.get(self.strip..).unwrap_or(path);
                 out.push_str(if rest.is_empty() { "/" } else { rest });
-                return Ok(());
+                return check_start(out.get(start..));
             }
             Some(PathRewrite::Prefix(cut, prefix)) => {
                 out.push_str(prefix);
@@ -67,7 +67,7 @@ impl Forward {
                 if out.len() == start {
                     out.push('/');
                 }
-                return Ok(());
+                return check_start(out.get(start..));
             }
             Some(PathRewrite::Template(template)) => template.write(path, params, out),
             Some(PathRewrite::Regex(regex, to)) => {
@@ -120,6 +120,12 @@ impl Redirect {
         }
         check(out.get(start..))
     }
+}
+
+/// What is left of a path, in which slashes may stand together, must not start with two: what
+/// follows there is a host to some.
+fn check_start(path: Option<&str>) -> Result<(), UnsafePath> {
+    if path.is_some_and(|path| path.starts_with("//")) { Err(UnsafePath) } else { Ok(()) }
 }
 
 fn check(path: Option<&str>) -> Result<(), UnsafePath> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::Problems;
-use config::v1::ClientAddressHeader;
+use config::v1::{ClientAddressHeader, OddFieldNames, Paths};
 use ipnet::IpNet;
 use policy::{Directory, LogTarget, message::Name};
 use rustc_hash::FxBuildHasher;
@@ -108,6 +108,8 @@ pub struct Listener {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// Whose word on the client's address is taken.
     pub client_address: Option<ClientAddress>,
+    /// What becomes of header fields whose name has a `_` or `.`.
+    pub odd_field_names: OddFieldNames,
     /// Its bounds.
     pub limits: Limits,
     /// Stands for all that was written of it and for the files it names: another number where
@@ -164,7 +166,7 @@ pub struct ClientAddress {
     pub header: ClientAddressHeader,
 }
 
-/// Bounds of a listener.
+/// Bounds of a listener, and what else a codec reads requests by.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes of a request's head.
@@ -195,6 +197,8 @@ pub struct Limits {
     pub http2_control_frames: u32,
     /// Bytes of a request's body.
     pub body_bytes: u64,
+    /// How odd paths are read.
+    pub paths: Paths,
 }
 
 impl Limits {

@@ -2,6 +2,8 @@
 
 use base::{ByteSize, Span};
 
+use super::{DotSegments, DoubleSlash, EncodedSlash, OddFieldNames, Semicolon};
+
 macro_rules! defaults {
     ($($(#[doc = $doc:literal])+ $name:ident: $ty:ty = $value:expr;)*) => {
         $($(#[doc = $doc])+ pub fn $name() -> $ty { $value })*
@@ -72,6 +74,19 @@ defaults! {
 
     /// Whether TLS listeners refuse names none of their certificates is for.
     reject_unknown_sni: bool = false;
+
+    /// The version of the rules by which paths are read.
+    paths_version: u32 = 1;
+    /// What becomes of `%2F` in a path.
+    paths_encoded_slash: EncodedSlash = EncodedSlash::Refuse;
+    /// What becomes of `//` in a path.
+    paths_double_slash: DoubleSlash = DoubleSlash::Merge;
+    /// What becomes of dot segments in a path.
+    paths_dot_segments: DotSegments = DotSegments::Remove;
+    /// What becomes of `;` in a path.
+    paths_semicolon: Semicolon = Semicolon::Keep;
+    /// What becomes of header fields whose name has a `_` or `.`.
+    odd_field_names: OddFieldNames = OddFieldNames::Drop;
 
     /// Time to connect to an endpoint, TLS included.
     connect_timeout: Span = Span::secs(2);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::defaults;
 use super::network::NetworkText;
+use super::paths::{OddFieldNames, Paths};
 use super::tcp::{ListenerTcp, TlsPassthrough};
 
 /// An address to accept on.
@@ -34,6 +35,12 @@ pub struct Listener {
     /// Whose word on the client's address is taken; nobody's unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_address: Option<ClientAddress>,
+    /// How odd paths are read.
+    #[serde(default)]
+    pub paths: Paths,
+    /// What becomes of header fields whose name has a `_` or `.`.
+    #[serde(default = "defaults::odd_field_names")]
+    pub odd_field_names: OddFieldNames,
     /// Bounds on what a stranger can use.
     #[serde(default)]
     pub limits: ListenerLimits,

@@ -10,6 +10,7 @@ mod health;
 mod limits;
 mod listener;
 mod network;
+mod paths;
 mod policy;
 mod retry;
 mod tcp;
@@ -28,6 +29,7 @@ pub use listener::{
     Certificate, ClientAddress, ClientAddressHeader, ClientCertificateMode, ClientCertificates,
     Listener, ListenerLimits, ListenerTls, Protocol, ProxyProtocol, TlsVersion,
 };
+pub use paths::{DotSegments, DoubleSlash, EncodedSlash, OddFieldNames, Paths, Semicolon};
 pub use policy::PolicyUse;
 pub use retry::{Retry, RetryOn};
 pub use tcp::{ListenerTcp, ServerNameRoute, TlsPassthrough};

@@ -22,6 +22,8 @@ use std::time::Duration;
 use policy::Exchange;
 use policy::message::{Headers, Method, Scheme, Status};
 
+use crate::enforce::names;
+
 /// The client of one exchange: who gets its answer.
 #[allow(async_fn_in_trait, reason = "futures stay on their core")]
 pub(crate) trait Client {
@@ -165,7 +167,8 @@ const INTERIM_WAITING: usize = 8;
 
 impl Interim {
     /// Adds one.
-    pub fn push(&self, status: Status, headers: Headers) {
+    pub fn push(&self, status: Status, mut headers: Headers) {
+        names::strip_response(&mut headers);
         let mut queue = self.0.borrow_mut();
         if queue.waiting.len() < INTERIM_WAITING {
             queue.waiting.push_back((status, headers));
@@ -173,6 +176,11 @@ impl Interim {
         if let Some(waker) = queue.waker.take() {
             waker.wake();
         }
+    }
+
+    /// Whether there is one that was not passed on yet.
+    pub fn is_waiting(&self) -> bool {
+        !self.0.borrow().waiting.is_empty()
     }
 
     /// The next one.

@@ -1,22 +1,28 @@
 //! One meaning per request: method, target and host become canonical here, or the request is
 //! refused. Router, policies, log and upstream all use what this gives; both codecs call it.
 //!
-//! What it does with a target, and why:
+//! What it does with a target, and why; what is marked with * a listener's `paths` may say
+//! otherwise:
 //!
 //! | in the target | becomes |
 //! |---|---|
 //! | `%41`, `%7e`: escapes of unreserved characters | the character (RFC 3986 §6.2.2.2) |
 //! | other escapes | kept, in upper case; must be UTF-8 together |
-//! | `%2F`, `%5C`, `%00`–`%1F`, `%7F`, `\` | refused: servers disagree whether they separate |
-//! | `.` and `..` segments, also escaped | removed; `..` above the root refused, as is `..;` |
-//! | `//` | `/` |
+//! | `%2F` * | refused: servers disagree whether it separates |
+//! | `%5C`, `%00`–`%1F`, `%7F`, `\` | refused, for the same reason |
+//! | `.` and `..` segments, also escaped * | removed; `..` above the root refused, as is `..;` |
+//! | `//` * | `/` |
+//! | `;` * | kept, a part of its segment |
 //! | visible characters RFC 3986 forbids (`{`, `\|`, `"` …) | escaped |
 //! | `#`, bytes above 0x7E | refused |
 //! | the query | checked to be visible ASCII without `#`, kept as it is |
 
+mod punycode;
+
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use config::v1::{DotSegments, DoubleSlash, EncodedSlash, Paths, Semicolon};
 use policy::message::{Authority, Method, Request, Scheme, Version};
 use policy::{Refusal, codes};
 
@@ -26,8 +32,11 @@ pub(crate) const TARGET_MAX: usize = 8 << 10;
 /// Bytes of a host (RFC 1035 §2.3.4).
 const HOST_MAX: usize = 253;
 
+/// Parameters of a query. Whoever reads them builds a table of them.
+const PARAMS_MAX: usize = 1000;
+
 /// A request as the gateway would see it, without one having been sent: for `gateward explain`.
-/// `target` and `authority` are what a client would send.
+/// `target` and `authority` are what a client would send, `paths` is the listener's.
 ///
 /// # Errors
 /// The refusal such a request would get.
@@ -37,6 +46,7 @@ pub fn canonical(
     authority: &str,
     target: &str,
     headers: &[(String, String)],
+    paths: Paths,
 ) -> Result<Request, Refusal> {
     let mut canonical = Request { method, ..Request::default() };
     for (name, value) in headers {
@@ -44,7 +54,7 @@ pub fn canonical(
             return Err(malformed("a header field has a name or value that no message can carry"));
         }
     }
-    request(&mut canonical, target.as_bytes(), Some(authority.as_bytes()), scheme)?;
+    request(&mut canonical, target.as_bytes(), Some(authority.as_bytes()), scheme, paths)?;
     Ok(canonical)
 }
 
@@ -55,6 +65,7 @@ pub(crate) fn request(
     raw_target: &[u8],
     authority: Option<&[u8]>,
     scheme: Scheme,
+    paths: Paths,
 ) -> Result<(), Refusal> {
     if raw_target.len() > TARGET_MAX {
         return Err(Refusal::new(&codes::URI_TOO_LONG));
@@ -79,7 +90,7 @@ pub(crate) fn request(
         None => (rest, None),
     };
     match (path.first(), in_target) {
-        (Some(b'/'), _) => set_path(&mut request.target.path, path)?,
+        (Some(b'/'), _) => set_path(&mut request.target.path, path, paths)?,
         (None, Some(_)) => request.target.path.push('/'),
         _ => return Err(malformed("the target is neither a path nor an absolute URL")),
     }
@@ -199,6 +210,7 @@ fn check_name(name: &str) -> Result<(), Refusal> {
     let fits = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            && punycode::is_label(label)
     };
     if name.is_empty() || name.len() > HOST_MAX || !name.split('.').all(fits) {
         return Err(host("the host is not a name or an address"));
@@ -213,7 +225,10 @@ fn check_name(name: &str) -> Result<(), Refusal> {
 }
 
 /// Writes the canonical form of `raw`, which starts with a slash.
-fn set_path(out: &mut String, raw: &[u8]) -> Result<(), Refusal> {
+fn set_path(out: &mut String, raw: &[u8], paths: Paths) -> Result<(), Refusal> {
+    if paths.semicolon == Semicolon::Refuse && memchr::memchr(b';', raw).is_some() {
+        return Err(ambiguous("it holds a semicolon"));
+    }
     if let Some(plain) = plain_path(raw) {
         out.push_str(plain);
         return Ok(());
@@ -222,11 +237,14 @@ fn set_path(out: &mut String, raw: &[u8]) -> Result<(), Refusal> {
     let mut rest = raw.iter().copied();
     while let Some(byte) = rest.next() {
         match byte {
-            b'/' => end_segment(out, true)?,
+            b'/' => end_segment(out, true, paths)?,
             b'%' => match unescape(&mut rest)? {
-                b'/' | b'\\' | 0..=0x1f | 0x7f => {
-                    return Err(ambiguous("it holds an escaped separator or control character"));
+                b'/' if paths.encoded_slash == EncodedSlash::Keep => push_escape(out, b'/'),
+                b'/' | b'\\' => return Err(ambiguous("it holds an escaped slash")),
+                b';' if paths.semicolon == Semicolon::Refuse => {
+                    return Err(ambiguous("it holds a semicolon"));
                 }
+                0..=0x1f | 0x7f => return Err(ambiguous("it holds a control character")),
                 plain if is_unreserved(plain) => out.push(char::from(plain)),
                 other => {
                     high |= other >= 0x80;
@@ -241,7 +259,7 @@ fn set_path(out: &mut String, raw: &[u8]) -> Result<(), Refusal> {
             other => push_escape(out, other),
         }
     }
-    end_segment(out, false)?;
+    end_segment(out, false, paths)?;
     if high { check_utf8(out) } else { Ok(()) }
 }
 
@@ -262,10 +280,12 @@ fn plain_path(raw: &[u8]) -> Option<&str> {
 }
 
 /// Ends the segment `out` stands in: dot segments go, and a slash follows if there is `more`.
-fn end_segment(out: &mut String, more: bool) -> Result<(), Refusal> {
+fn end_segment(out: &mut String, more: bool, paths: Paths) -> Result<(), Refusal> {
     let start = out.rfind('/').map_or(0, |at| at + 1);
-    let segment = out.get(start..).unwrap_or_default();
-    match segment {
+    match out.get(start..).unwrap_or_default() {
+        "." | ".." if paths.dot_segments == DotSegments::Refuse => {
+            return Err(ambiguous("it holds a dot segment"));
+        }
         "." => out.truncate(start),
         ".." => {
             out.truncate(start.saturating_sub(1));
@@ -274,15 +294,28 @@ fn end_segment(out: &mut String, more: bool) -> Result<(), Refusal> {
                 None => return Err(ambiguous("its dot segments leave the root")),
             }
         }
-        _ if dots_with_parameters(segment) => {
+        "" if more && !out.is_empty() => match paths.double_slash {
+            DoubleSlash::Merge => {}
+            DoubleSlash::Keep if out.len() > 1 => out.push('/'),
+            DoubleSlash::Keep => return Err(ambiguous("it starts with two slashes")),
+            DoubleSlash::Refuse => return Err(ambiguous("it holds two slashes together")),
+        },
+        segment if dots_with_parameters(segment) => {
             return Err(ambiguous("a dot segment has parameters"));
         }
+        segment if hidden_dots(segment) => {
+            return Err(ambiguous("a dot segment stands between escaped slashes"));
+        }
+        _ if more => out.push('/'),
         _ => {}
     }
-    if more && !out.ends_with('/') {
-        out.push('/');
-    }
     Ok(())
+}
+
+/// `..%2Fx` and the like: dot segments to servers that take escaped slashes for slashes.
+fn hidden_dots(segment: &str) -> bool {
+    segment.contains("%2F")
+        && segment.split("%2F").any(|part| matches!(part, "." | "..") || dots_with_parameters(part))
 }
 
 /// `.;x`, `..;x`, also with the semicolon escaped: dot segments to servers that cut parameters off.
@@ -323,9 +356,13 @@ fn check_utf8(path: &str) -> Result<(), Refusal> {
     }
 }
 
-/// The query, if it is visible ASCII.
+/// The query, if it is visible ASCII and has no more parameters than anybody sends.
 fn checked_query(raw: &[u8]) -> Result<String, Refusal> {
     let fine = raw.iter().all(|byte| matches!(byte, 0x21..=0x7e) && *byte != b'#');
+    // One that is shorter can't have as many.
+    if raw.len() >= PARAMS_MAX && memchr::memchr_iter(b'&', raw).count() >= PARAMS_MAX {
+        return Err(malformed("the query has more than 1000 parameters"));
+    }
     match std::str::from_utf8(raw) {
         Ok(text) if fine => Ok(text.to_owned()),
         _ => Err(malformed("the query holds a character that must be escaped")),

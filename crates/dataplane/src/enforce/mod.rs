@@ -2,6 +2,7 @@
 
 mod body_limit;
 pub(crate) mod identity;
+pub(crate) mod names;
 mod refuse;
 
 use policy::message::Response;

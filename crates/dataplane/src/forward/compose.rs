@@ -60,7 +60,7 @@ impl Composed {
             HostRewrite::Endpoint => {}
         }
         self.headers.copy_from(&x.request.headers);
-        self.headers.remove_where(|known, name| is_replaced(known, name, trusted, x));
+        self.headers.remove_where(|known, _| is_replaced(known, trusted, x));
         self.forwarded(forward, x, trusted);
         self.via(x);
         self.headers.append_known(Known::XRequestId, x.id.text());
@@ -182,7 +182,7 @@ fn is_trusted(snapshot: &Snapshot, x: &Exchange) -> bool {
 }
 
 /// Whether a field the client sent does not go on as it is.
-fn is_replaced(known: Known, name: &[u8], trusted: bool, x: &Exchange) -> bool {
+fn is_replaced(known: Known, trusted: bool, x: &Exchange) -> bool {
     match known {
         // About the connection. The codec took them out; a policy may have put them back in.
         Known::Connection
@@ -206,15 +206,8 @@ fn is_replaced(known: Known, name: &[u8], trusted: bool, x: &Exchange) -> bool {
         | Known::XForwardedPrefix
         | Known::XForwardedProto
         | Known::XRealIp => !trusted,
-        Known::Other => !trusted && is_forwarded_kind(name),
         _ => false,
     }
-}
-
-/// Whether a name is one of those proxies tell about clients with, though not one the gateway sets.
-fn is_forwarded_kind(name: &[u8]) -> bool {
-    const KIND: &[u8] = b"x-forwarded-";
-    name.get(..KIND.len()).is_some_and(|start| start.eq_ignore_ascii_case(KIND))
 }
 
 /// Writes all values of `known`, each with a comma after it.

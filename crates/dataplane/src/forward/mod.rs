@@ -67,6 +67,7 @@ pub(crate) use upstream::{Upstream, upstreams};
 
 use crate::codec::{Interim, Upgraded};
 use crate::core::{Core, Running};
+use crate::enforce::names;
 
 /// How a request that was passed on ended.
 pub(crate) enum Passed {
@@ -111,6 +112,7 @@ pub(crate) async fn send(
         return Err(refusal.detail("A parameter would make another path of it than was meant."));
     }
     let body = Replay::new(x.request.body.take(), retry.body, &core.timers);
+    let body = body.guarded(core, x.request.is_grpc());
     if let Some(copy) = &forward.mirror {
         mirror::mirror(core, running, copy, x, &composed, &body);
     }
@@ -132,5 +134,6 @@ pub(crate) async fn send(
         grpc_answer::complete(&mut x.response);
     }
     upstream.give(composed);
+    names::strip_response(&mut x.response.headers);
     passed
 }

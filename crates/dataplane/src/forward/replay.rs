@@ -10,6 +10,7 @@ use base::Instant;
 use bytes::Bytes;
 use policy::message::{Body, BodyError, BodyStream, Frame, Headers};
 
+use crate::core::Core;
 use crate::deadline::Timers;
 
 /// A request's body, for as many tries as it takes.
@@ -47,6 +48,14 @@ pub(crate) struct Source {
     /// Which try the body is for; earlier ones get nothing more.
     current: u32,
     watcher: Option<Box<dyn Watcher>>,
+    /// Which trailers go on; all of them without.
+    gate: Option<Gate>,
+}
+
+/// Lets through the trailers that a client may send.
+struct Gate {
+    core: Rc<Core>,
+    grpc: bool,
 }
 
 /// Someone who wants a copy of a body, without ever slowing it down.
@@ -73,8 +82,17 @@ impl Replay {
                 lost: false,
                 current: 0,
                 watcher: None,
+                gate: None,
             }))),
         }
+    }
+
+    /// Holds back the trailers that a client may not send; only a `grpc` call's may be any.
+    pub fn guarded(self, core: &Rc<Core>, grpc: bool) -> Self {
+        if let Self::Stream(source) = &self {
+            source.borrow_mut().gate = Some(Gate { core: core.clone(), grpc });
+        }
+        self
     }
 
     /// The body for the next try, from its start. Only where [`Replay::is_whole`].
@@ -117,6 +135,16 @@ impl Replay {
     }
 }
 
+impl Gate {
+    /// Whether any of the trailers go on. Takes out the others.
+    fn admits(&self, trailers: &mut Headers) -> bool {
+        let running = self.core.running();
+        let dropped = running.fields(false, None).admit_trailers(trailers, self.grpc);
+        running.observed.trailers_dropped(dropped);
+        !trailers.is_empty()
+    }
+}
+
 impl Source {
     /// Lets `watcher` have the body once all of it has passed.
     pub fn watch(&mut self, watcher: Box<dyn Watcher>) {
@@ -139,7 +167,13 @@ impl Source {
         if self.ended {
             return Poll::Ready(None);
         }
-        let frame = self.body.poll_frame(cx);
+        let mut frame = self.body.poll_frame(cx);
+        if let Poll::Ready(Some(Ok(Frame::Trailers(trailers)))) = &mut frame
+            && let Some(gate) = &self.gate
+            && !gate.admits(trailers)
+        {
+            frame = Poll::Ready(None);
+        }
         match &frame {
             Poll::Pending => self.progress = Progress::Client,
             Poll::Ready(Some(Ok(Frame::Data(data)))) => {

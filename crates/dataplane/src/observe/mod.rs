@@ -59,6 +59,22 @@ pub(crate) struct Observed {
 /// Lines a second and core on connections that were passed on.
 const RELAY_LINES: u64 = 100;
 
+impl Observed {
+    /// Counts fields of a request that went because of how their names are written.
+    pub fn names_dropped(&self, count: u64) {
+        if count > 0 {
+            self.metrics.names_dropped.add(count);
+        }
+    }
+
+    /// Counts trailers of a request that went.
+    pub fn trailers_dropped(&self, count: u64) {
+        if count > 0 {
+            self.metrics.trailers_dropped.add(count);
+        }
+    }
+}
+
 impl Observer {
     /// Observes an instance with this many cores.
     pub fn new(workers: usize, clock: Clock) -> Arc<Self> {

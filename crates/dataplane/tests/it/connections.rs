@@ -372,11 +372,12 @@ async fn heads_are_bounded_exactly() {
 async fn what_says_who_a_caller_is_never_comes_from_callers() {
     let mut bench = Bench::new(DOCUMENT, 4096);
     let mut client = bench.client();
-    client
-        .send("GET /x HTTP/1.1\r\nHost: a.test\r\nX-Gateward-App: forged\r\nX_Gateward.App: forged\r\n\r\n")
-        .await;
+    client.send("GET /x HTTP/1.1\r\nHost: a.test\r\nX-Gateward-App: forged\r\n\r\n").await;
     let request = bench.arrival().await.request().await;
     assert!(!request.contains("forged"), "{request}");
+    let mut client = bench.client();
+    client.send("GET /x HTTP/1.1\r\nHost: a.test\r\nX_Gateward.App: forged\r\n\r\n").await;
+    assert_eq!(client.answer().await.told(), "< 400 field_ambiguous\n");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -22,6 +22,25 @@ pub(super) struct View<'x> {
     patterns: &'x [Pattern],
 }
 
+/// Which values of a header field that came more than once.
+#[derive(Clone, Copy)]
+pub(super) enum Which {
+    /// All of them, joined.
+    All,
+    /// The one of this number, or the last.
+    One(usize),
+}
+
+impl Needs {
+    /// How often the header field came that came most often of those that are named; 0 if none came
+    /// twice.
+    pub(super) fn repeated(&self, headers: &Headers) -> usize {
+        let names = self.headers.as_deref().unwrap_or_default();
+        let most = names.iter().map(|name| headers.all(name).count()).max().unwrap_or_default();
+        if most > 1 { most } else { 0 }
+    }
+}
+
 enum Held<'x> {
     Text(CelString<'x>),
     Number(CelInt),
@@ -32,10 +51,14 @@ enum Held<'x> {
 
 impl<'x> View<'x> {
     /// Looks up what is needed.
-    pub(super) fn of(exchange: &'x Exchange, needs: &'x Needs) -> Result<Self, String> {
+    pub(super) fn of(
+        exchange: &'x Exchange,
+        needs: &'x Needs,
+        which: Which,
+    ) -> Result<Self, String> {
         let mut values = SmallVec::new();
         for variable in &needs.variables {
-            values.push((variable.name, value(exchange, needs, variable.fact)?));
+            values.push((variable.name, value(exchange, needs, variable.fact, which)?));
         }
         Ok(Self { values, patterns: &needs.patterns })
     }
@@ -57,7 +80,12 @@ impl VariableResolver for View<'_> {
     }
 }
 
-fn value<'x>(exchange: &'x Exchange, needs: &'x Needs, fact: Fact) -> Result<Held<'x>, String> {
+fn value<'x>(
+    exchange: &'x Exchange,
+    needs: &'x Needs,
+    fact: Fact,
+    which: Which,
+) -> Result<Held<'x>, String> {
     let request = &exchange.request;
     let caller = exchange.caller.as_ref();
     let route = exchange.route.as_ref();
@@ -68,7 +96,7 @@ fn value<'x>(exchange: &'x Exchange, needs: &'x Needs, fact: Fact) -> Result<Hel
         Fact::Host => text(request.target.authority.host()),
         Fact::Path => text(&request.target.path),
         Fact::Query => query(request.target.query.as_deref().unwrap_or_default())?,
-        Fact::Headers => headers(&request.headers, needs.headers.as_deref())?,
+        Fact::Headers => headers(&request.headers, needs.headers.as_deref(), which)?,
         Fact::Version => text(request.version.text()),
         Fact::Size => match request.body.remaining().and_then(|size| i64::try_from(size).ok()) {
             Some(size) => Held::Number(CelInt::from(size)),
@@ -121,13 +149,30 @@ fn certificate(tls: Option<&Tls>) -> Option<&ClientCertificate> {
     tls?.client.as_deref()
 }
 
-/// Header fields by name: those of `names`, or all.
-fn headers<'x>(headers: &'x Headers, names: Option<&'x [Name]>) -> Result<Held<'x>, String> {
+/// Header fields by name: those of `names`, or all. Values that are no text can't be compared as
+/// such: whatever stood in place of their bytes could be what a condition misses.
+fn headers<'x>(
+    headers: &'x Headers,
+    names: Option<&'x [Name]>,
+    which: Which,
+) -> Result<Held<'x>, String> {
+    let is_text = |value: &[u8]| std::str::from_utf8(value).is_ok();
+    let all_text = match names {
+        Some(names) => names.iter().all(|name| headers.all(name).all(is_text)),
+        None => headers.iter().all(|(.., value)| is_text(value)),
+    };
+    if !all_text {
+        return Err("a header field's value is not UTF-8: the condition is not evaluated".into());
+    }
     match names {
         Some(names) => map(names.iter().flat_map(|name| {
-            headers
-                .all(name)
-                .map(move |value| (Cow::from(name.as_str()), String::from_utf8_lossy(value)))
+            let text = move |value| (Cow::from(name.as_str()), String::from_utf8_lossy(value));
+            let skipped = match which {
+                Which::All => 0,
+                Which::One(number) => headers.all(name).count().saturating_sub(1).min(number),
+            };
+            let taken = if let Which::One(_) = which { 1 } else { usize::MAX };
+            headers.all(name).skip(skipped).take(taken).map(text)
         })),
         None => map(headers.iter().map(|(known, name, value)| {
             let name = match known.text() {

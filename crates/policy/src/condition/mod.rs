@@ -26,7 +26,7 @@ use cel::{Context, IdedExpr, Value};
 
 use crate::Exchange;
 use check::Needs;
-use facts::View;
+use facts::{View, Which};
 
 pub use vocabulary::{FUNCTIONS, Kind, VARIABLES, Variable};
 
@@ -45,6 +45,9 @@ pub struct BadCondition {
     /// What to write instead.
     pub hint: Option<String>,
 }
+
+/// Most values of a field that are looked at one by one.
+const REPEATED_MAX: usize = 16;
 
 /// Most bytes of an expression.
 pub const TEXT_BYTES: usize = 2048;
@@ -68,8 +71,28 @@ impl Condition {
     }
 
     /// Whether it holds for `exchange`; an error says, for operators, why that can't be told.
+    ///
+    /// A header field that came more than once is one value, joined by commas; but so that nobody
+    /// gets past a condition by sending a field twice, it also holds if it does for one of the
+    /// values alone.
     pub fn holds(&self, exchange: &Exchange) -> Result<bool, String> {
-        let view = View::of(exchange, &self.needs)?;
+        if self.evaluate(exchange, Which::All)? {
+            return Ok(true);
+        }
+        let most = self.needs.repeated(&exchange.request.headers);
+        if most > REPEATED_MAX {
+            return Err(format!("`{}`: a field came {most} times", self.text));
+        }
+        for number in 0..most {
+            if self.evaluate(exchange, Which::One(number))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn evaluate(&self, exchange: &Exchange, which: Which) -> Result<bool, String> {
+        let view = View::of(exchange, &self.needs, which)?;
         let mut context = Context::with_env(language::environment());
         context.set_variable_resolver(&view);
         let value = Value::resolve_val(&self.expression, &context)

@@ -117,6 +117,26 @@ fn what_is_not_there_is_null_and_can_be_compared() {
 }
 
 #[test]
+fn a_field_that_came_twice_hides_nothing() {
+    let text = r#"request.headers["x-internal"] == "true""#;
+    let with = |values: &[&[u8]]| {
+        let mut exchange = exchange();
+        for value in values {
+            exchange.request.headers.append("X-Internal", value);
+        }
+        holds(&format!("'x-internal' in request.headers && {text}"), &exchange)
+    };
+    assert_eq!(with(&[]), Ok(false));
+    assert_eq!(with(&[b"true"]), Ok(true));
+    assert_eq!(with(&[b"true", b"true"]), Ok(true));
+    assert_eq!(with(&[b"x", b"true"]), Ok(true));
+    assert_eq!(with(&[b"x", b"true", b"y"]), Ok(true));
+    assert_eq!(with(&[b"x", b"y"]), Ok(false));
+    assert!(with(&[&b"x"[..]; 17]).is_err(), "nobody sends that many in good faith");
+    assert!(with(&[b"tru\xff"]).is_err(), "what is no text can't be compared");
+}
+
+#[test]
 fn what_can_not_be_told_is_an_error_and_not_false() {
     for (text, says) in [
         (r#"request.headers["x-none"] == "a""#, "No such key"),

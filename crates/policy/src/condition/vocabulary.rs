@@ -62,7 +62,8 @@ variables! {
     Query = "request.query", Map,
         "Query parameters by name, decoded; values of a repeated name joined by commas.";
     Headers = "request.headers", Map,
-        "Header fields by name in lower case; values of a repeated name joined by commas.";
+        "Header fields by name in lower case; values of a repeated name joined by commas. A condition \
+         also holds if it does with one of them alone.";
     Version = "request.version", Text, "The version of HTTP: `1.0`, `1.1` or `2`.";
     Size = "request.size", Number or null, "Bytes of the body, where known before it is read.";
     Address = "client.address", Text, "The client's address, as in `192.0.2.7` or `2001:db8::7`.";

@@ -211,13 +211,6 @@ impl Headers {
         self.lines.len() < before
     }
 
-    /// Removes the fields of these names in every spelling that some upstream takes for the same:
-    /// any case, and `_` or `.` in place of `-` (as CGI, WSGI and others fold names). For names
-    /// that only the gateway may send. True if there was one.
-    pub fn remove_spellings(&mut self, names: &[Name]) -> bool {
-        self.remove_where(|_, found| names.iter().any(|name| is_spelling(name, found)))
-    }
-
     /// Takes a block of checked HTTP/1 field lines and gives its place, for [`Headers::add_line`].
     pub fn add_block(&mut self, block: &[u8]) -> u32 {
         let at = self.bytes.len() as u32;
@@ -327,18 +320,6 @@ impl<'n> From<&'n Name> for Key<'n> {
             known => Self::Known(known),
         }
     }
-}
-
-/// Whether `found` can be taken for `name`.
-fn is_spelling(name: &Name, found: &[u8]) -> bool {
-    const fn folded(byte: u8) -> u8 {
-        match byte {
-            b'_' | b'.' => b'-',
-            byte => byte.to_ascii_lowercase(),
-        }
-    }
-    let name = name.text.as_bytes();
-    name.len() == found.len() && name.iter().zip(found).all(|(a, b)| folded(*a) == folded(*b))
 }
 
 /// `len` bytes from `at`; what is not there is empty. Lines only ever point inside.

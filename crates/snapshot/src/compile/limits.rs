@@ -3,7 +3,7 @@
 use base::{Pointer, Problem};
 use config::v1;
 
-use super::Findings;
+use super::{Findings, listeners};
 use crate::{InstanceLimits, Limits};
 
 /// Most bytes of a head a document may allow.
@@ -36,11 +36,9 @@ pub(super) fn instance(limits: &v1::InstanceLimits, findings: &mut Findings) -> 
 }
 
 /// Compiles the bounds of a listener.
-pub(super) fn listener(
-    limits: &v1::ListenerLimits,
-    at: &Pointer,
-    findings: &mut Findings,
-) -> Limits {
+pub(super) fn listener(listener: &v1::Listener, at: &Pointer, findings: &mut Findings) -> Limits {
+    let paths = listeners::paths(listener.paths, &at.key("paths"), findings);
+    let (limits, at) = (&listener.limits, &at.key("limits"));
     let counts = [
         ("header_bytes", limits.header_bytes.0),
         ("header_count", limits.header_count.into()),
@@ -74,6 +72,7 @@ pub(super) fn listener(
         http2_resets: limits.http2_resets,
         http2_control_frames: limits.http2_control_frames,
         body_bytes: limits.body_bytes.0,
+        paths,
     }
 }
 

@@ -72,7 +72,8 @@ pub(super) fn compile(
                 check_networks(client.trusted.len(), &at, findings);
                 ClientAddress { trusted: client.trusted.clone(), header: client.header }
             }),
-            limits: limits::listener(&listener.limits, &at.key("limits"), findings),
+            odd_field_names: listener.odd_field_names,
+            limits: limits::listener(listener, &at, findings),
             fingerprint,
         }));
     }
@@ -121,6 +122,15 @@ fn check_networks(count: usize, at: &Pointer, findings: &mut Findings) {
                 .hint("name the networks of the proxies in front, as in `10.0.0.0/8`"),
         );
     }
+}
+
+/// Refuses rules of a version that is not known here.
+pub(super) fn paths(paths: v1::Paths, at: &Pointer, findings: &mut Findings) -> v1::Paths {
+    if paths.version != 1 {
+        let what = format!("there are no rules for paths of version {}", paths.version);
+        findings.problem(Problem::new(&at.key("version"), what).hint("write `version: 1`"));
+    }
+    paths
 }
 
 /// Compiles the admin listener.

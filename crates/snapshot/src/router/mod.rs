@@ -32,6 +32,10 @@ pub type Params = SmallVec<[(Arc<str>, u32, u32); 4]>;
 
 /// What a router has to say to a request.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made once and looked at where it is: a box would cost more than its room"
+)]
 pub enum Found<'s> {
     /// It takes this route.
     Route(&'s Arc<Route>),

@@ -1,7 +1,7 @@
 //! The chunked transfer coding (RFC 9112 §7.1), read strictly. Extensions are dropped.
 
-use bytes::BytesMut;
-use policy::message::{Frame, Headers};
+use bytes::{Bytes, BytesMut};
+use policy::message::{Frame, Headers, is_token, is_value};
 
 use super::head;
 
@@ -10,6 +10,9 @@ const LINE_MAX: usize = 1 << 10;
 
 /// Bytes of extensions of a whole body.
 const EXTENSIONS_MAX: usize = 16 << 10;
+
+/// Bytes of a piece that is copied.
+const COPY_MAX: usize = 2 << 10;
 
 /// Bytes of trailers.
 const TRAILERS_MAX: usize = 8 << 10;
@@ -67,6 +70,7 @@ impl Chunked {
                     self.state = if left == 0 { State::DataEnd } else { State::Data(left) };
                     let piece = take_piece(input, take);
                     self.look_ahead(input)?;
+                    let piece = self.gather(piece, input)?;
                     return Ok(Decoded::Frame(Frame::Data(piece)));
                 }
                 State::Done => return Ok(Decoded::End),
@@ -93,12 +97,31 @@ impl Chunked {
         Ok(())
     }
 
+    /// Puts small chunks that are there already behind `piece`: who gets them one by one has more
+    /// work with each than its sender had.
+    fn gather(&mut self, piece: Bytes, input: &mut BytesMut) -> Result<Bytes, &'static str> {
+        if self.state != State::Line || input.is_empty() || piece.len() >= COPY_MAX {
+            return Ok(piece);
+        }
+        let mut all = Vec::from(piece);
+        while self.state == State::Line && matches!(self.step(input)?, Step::Next) {
+            let State::Data(size) = self.state else { break };
+            let fits = size <= (COPY_MAX - all.len()) as u64;
+            let Some(chunk) = input.get(..size as usize).filter(|_| fits) else { break };
+            all.extend_from_slice(chunk);
+            bytes::Buf::advance(input, size as usize);
+            self.state = State::DataEnd;
+            self.look_ahead(input)?;
+        }
+        Ok(all.into())
+    }
+
     fn step(&mut self, input: &mut BytesMut) -> Result<Step, &'static str> {
         match &mut self.state {
             State::Line => {
                 let Some((size, length)) = parse_line(input)? else { return Ok(Step::More) };
                 self.extensions += length;
-                if self.extensions > EXTENSIONS_MAX + LINE_MAX {
+                if self.extensions > EXTENSIONS_MAX {
                     return Err("there are too many chunk extensions");
                 }
                 self.state = match size {
@@ -143,12 +166,11 @@ enum Step {
 
 /// A piece of the body: a small one is copied, so that the buffer stays whole and can be used
 /// again.
-pub(crate) fn take_piece(input: &mut BytesMut, length: usize) -> bytes::Bytes {
-    const COPY_MAX: usize = 2 << 10;
+pub(crate) fn take_piece(input: &mut BytesMut, length: usize) -> Bytes {
     if length > COPY_MAX {
         return input.split_to(length).freeze();
     }
-    let piece = bytes::Bytes::copy_from_slice(input.get(..length).unwrap_or_default());
+    let piece = Bytes::copy_from_slice(input.get(..length).unwrap_or_default());
     bytes::Buf::advance(input, length);
     piece
 }
@@ -173,7 +195,8 @@ fn parse_line(input: &mut BytesMut) -> Result<Option<(u64, usize)>, &'static str
         Some(_) => return Err("a chunk size is not a number"),
     }
     let Some(end) = memchr::memchr(b'\n', rest) else {
-        let long = rest.len() > LINE_MAX;
+        // Its line end may be cut in two.
+        let long = rest.len() > LINE_MAX + 1;
         return if long { Err("a chunk extension is too long") } else { Ok(None) };
     };
     let extension = rest.get(..end).and_then(|line| line.strip_suffix(b"\r"));
@@ -192,11 +215,13 @@ fn parse_line(input: &mut BytesMut) -> Result<Option<(u64, usize)>, &'static str
     Ok(Some((size, extensions)))
 }
 
-/// Nothing, or what starts with a semicolon (RFC 9112 §7.1.1) and holds no control character.
+/// Nothing, or a semicolon and a name (RFC 9112 §7.1.1); no control character.
 fn is_extension(extension: &[u8]) -> bool {
-    let starts = matches!(extension.trim_ascii_start().first(), Some(b';'));
-    extension.is_empty()
-        || (starts && extension.iter().all(|byte| policy::message::is_value(*byte)))
+    let Some(named) = extension.trim_ascii_start().strip_prefix(b";") else {
+        return extension.is_empty();
+    };
+    let named = named.trim_ascii_start().first().is_some_and(|byte| is_token(*byte));
+    named && extension.iter().all(|byte| is_value(*byte))
 }
 
 #[cfg(test)]

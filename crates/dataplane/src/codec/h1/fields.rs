@@ -119,10 +119,13 @@ impl<'b> Fields<'b> {
                 }
             }
             Known::TransferEncoding => {
-                if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                    return Err(malformed("Transfer-Encoding is not exactly `chunked`"));
+                if !value.eq_ignore_ascii_case(b"chunked") {
+                    let detail = "Transfer-Encoding is not exactly `chunked`";
+                    return Err(Fault { code: &codes::TRANSFER_CODING_UNSUPPORTED, detail });
                 }
-                self.chunked = true;
+                if std::mem::replace(&mut self.chunked, true) {
+                    return Err(malformed("there are two Transfer-Encoding"));
+                }
             }
             Known::Connection => self.connection(value)?,
             Known::Te => {

@@ -4,6 +4,7 @@
 
 use std::mem::MaybeUninit;
 
+use config::v1::Paths;
 use memchr::memchr_iter;
 use policy::message::{Headers, Method, Request, Response, Scheme, Status, Version};
 use policy::{Code, Refusal, codes};
@@ -101,13 +102,14 @@ pub(crate) fn request(
     head: &[u8],
     limits: HeadLimits,
     scheme: Scheme,
+    paths: Paths,
     request: &mut Request,
 ) -> Result<RequestHead, Refusal> {
     with_fields(limits.fields, |slots| {
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(head, slots) {
             Ok(httparse::Status::Complete(length)) if length == head.len() => {
-                take_request(head, &parsed, scheme, request)
+                take_request(head, &parsed, scheme, paths, request)
             }
             Ok(_) => Err(malformed(&codes::REQUEST_MALFORMED, "the head ends early")),
             Err(error) => Err(request_fault(head, error)),
@@ -119,11 +121,12 @@ fn take_request(
     head: &[u8],
     parsed: &httparse::Request<'_, '_>,
     scheme: Scheme,
+    paths: Paths,
     request: &mut Request,
 ) -> Result<RequestHead, Refusal> {
     let method = parsed.method.unwrap_or_default();
     request.method = Method::new(method.as_bytes()).ok_or_else(|| {
-        malformed(&codes::REQUEST_MALFORMED, "the method is longer than 24 bytes")
+        malformed(&codes::REQUEST_MALFORMED, "the method is longer than 32 bytes")
     })?;
     let old = parsed.version == Some(0);
     request.version = if old { Version::Http10 } else { Version::Http11 };
@@ -139,7 +142,7 @@ fn take_request(
         request.upgrade = fields.upgrade_to();
     }
     let target = parsed.path.unwrap_or_default().as_bytes();
-    normalize::request(request, target, fields.host, scheme).map_err(Refusal::close)?;
+    normalize::request(request, target, fields.host, scheme, paths).map_err(Refusal::close)?;
     websocket::check(request).map_err(Refusal::close)?;
     let keep_alive = if old { fields.keep_alive && !fields.close } else { !fields.close };
     Ok(RequestHead { framing, keep_alive, trailers: fields.takes_trailers })

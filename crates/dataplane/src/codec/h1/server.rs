@@ -159,7 +159,7 @@ impl Server {
         let limits =
             HeadLimits { bytes: self.limits.header_bytes, fields: self.limits.header_count };
         let all = wire.input.get(..length).unwrap_or_default();
-        self.head = head::request(all, limits, self.scheme, &mut x.request)?;
+        self.head = head::request(all, limits, self.scheme, self.limits.paths, &mut x.request)?;
         self.interim = x.request.version != Version::Http10;
         wire.consume(length);
         wire.start_body(self.head.framing, x.request.expects_continue);
@@ -179,7 +179,7 @@ impl Server {
             wire.expecting = false;
             return Body::Full(whole);
         }
-        Body::Stream(Box::new(RequestBody { wire: self.wire.clone(), core: self.core.clone() }))
+        Body::Stream(Box::new(RequestBody(self.wire.clone())))
     }
 
     /// The length of the head, once all of it was read; none if the client left.
@@ -207,7 +207,7 @@ impl Server {
                 return Poll::Ready(Ok(found));
             }
             if !finder.has_line() && wire.input.len() > TARGET_MAX + 64 {
-                return Poll::Ready(Err(Refusal::new(&codes::URI_TOO_LONG).close()));
+                return Poll::Ready(Err(endless_line(&wire.input)));
             }
             match wire.poll_fill(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(None)),
@@ -340,6 +340,15 @@ impl Server {
         })
         .await;
     }
+}
+
+/// The refusal of a first line that does not end: the same that it would get at its end.
+fn endless_line(line: &[u8]) -> Refusal {
+    const METHOD_MAX: usize = 32;
+    if line.iter().take(METHOD_MAX + 1).any(|byte| *byte == b' ') {
+        return Refusal::new(&codes::URI_TOO_LONG).close();
+    }
+    malformed(&codes::REQUEST_MALFORMED, "the method is longer than 32 bytes")
 }
 
 impl Client for Server {

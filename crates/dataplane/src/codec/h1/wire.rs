@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base::Instant;
 use bytes::{Buf, BytesMut};
-use policy::message::{BodyError, BodyStream, Frame, Headers};
+use policy::message::{BodyError, BodyStream, Frame};
 use tokio::io::AsyncWrite;
 
 use super::body::{BodyReader, read_some};
@@ -17,9 +17,7 @@ use super::head::Framing;
 use super::pump::{Out, Pump, PumpError};
 use crate::accept::io::Io;
 use crate::buffers::{self, SMALL};
-use crate::core::Core;
 use crate::deadline::{Deadline, Timers};
-use crate::enforce::identity;
 use crate::patience::Patience;
 
 /// Bytes of further requests read while one is being answered; the rest waits in the socket.
@@ -278,28 +276,16 @@ impl Out for Rc<RefCell<Wire>> {
 }
 
 /// The body of the request that is being served.
-pub(super) struct RequestBody {
-    pub wire: Rc<RefCell<Wire>>,
-    pub core: Rc<Core>,
-}
+pub(super) struct RequestBody(pub Rc<RefCell<Wire>>);
 
 impl BodyStream for RequestBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
-        let mut next = ready!(self.wire.borrow_mut().poll_body(cx));
-        if let Some(Ok(Frame::Trailers(trailers))) = &mut next {
-            strip(trailers, &self.core);
-        }
-        Poll::Ready(next)
+        self.0.borrow_mut().poll_body(cx)
     }
 
     fn remaining(&self) -> Option<u64> {
-        self.wire.borrow().reader.remaining()
+        self.0.borrow().reader.remaining()
     }
-}
-
-/// What says who a caller is can't be smuggled in behind the body.
-fn strip(trailers: &mut Headers, core: &Core) {
-    identity::strip(trailers, &core.running().snapshot.identity_headers);
 }
 
 #[cfg(test)]

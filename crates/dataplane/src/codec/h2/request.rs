@@ -1,5 +1,6 @@
 //! Heads of requests as clients send them.
 
+use config::v1::Paths;
 use http::request::Parts;
 use http::{HeaderMap, header};
 use policy::message::{Method, Request, Scheme, Version};
@@ -51,7 +52,7 @@ pub(super) fn read(
 ) -> Result<Option<u64>, Refusal> {
     request.version = Version::Http2;
     request.method = Method::new(head.method.as_str().as_bytes())
-        .ok_or_else(|| malformed("the method is longer than 24 bytes"))?;
+        .ok_or_else(|| malformed("the method is longer than 32 bytes"))?;
     check_fields(head, bytes, limits)?;
     if let Some(protocol) = head.extensions.get::<h2::ext::Protocol>() {
         // Nothing else can be carried on (RFC 9220 §3: 501).
@@ -69,7 +70,7 @@ pub(super) fn read(
     }
     let length = length(&head.headers)?;
     fields::read(&head.headers, &mut request.headers);
-    target(head, secure, request)?;
+    target(head, limits.paths, secure, request)?;
     Ok(length)
 }
 
@@ -110,7 +111,7 @@ fn length(fields: &HeaderMap) -> Result<Option<u64>, Refusal> {
 
 /// Makes target and host canonical. `Host` may repeat `:authority`, not contradict it (RFC 9113
 /// §8.3.1).
-fn target(head: &Parts, secure: bool, request: &mut Request) -> Result<(), Refusal> {
+fn target(head: &Parts, paths: Paths, secure: bool, request: &mut Request) -> Result<(), Refusal> {
     let scheme = if secure { Scheme::Https } else { Scheme::Http };
     if head.uri.scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
         return Err(malformed(":scheme is neither http nor https"));
@@ -128,10 +129,10 @@ fn target(head: &Parts, secure: bool, request: &mut Request) -> Result<(), Refus
             let mut absolute = format!("{}://", scheme.text()).into_bytes();
             absolute.extend_from_slice(authority);
             absolute.extend_from_slice(path.as_bytes());
-            normalize::request(request, &absolute, Some(host), scheme)
+            normalize::request(request, &absolute, Some(host), scheme, paths)
         }
         (authority, host) => {
-            normalize::request(request, path.as_bytes(), authority.or(host), scheme)
+            normalize::request(request, path.as_bytes(), authority.or(host), scheme, paths)
         }
     }
 }

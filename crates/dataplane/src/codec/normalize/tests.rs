@@ -4,8 +4,13 @@ use super::*;
 
 /// Method, target and host in; `authority path?query` out, or the refusal's code.
 fn normal(method: &str, target: &str, host: Option<&str>) -> String {
+    normal_by(method, target, host, Paths::default())
+}
+
+fn normal_by(method: &str, target: &str, host: Option<&str>, paths: Paths) -> String {
     let mut x = Request { method: Method::new(method.as_bytes()).unwrap(), ..Request::default() };
-    match request(&mut x, target.as_bytes(), host.map(str::as_bytes), Scheme::Http) {
+    let host = host.map(str::as_bytes);
+    match request(&mut x, target.as_bytes(), host, Scheme::Http, paths) {
         Ok(()) => {
             let query = x.target.query.map(|query| format!("?{query}")).unwrap_or_default();
             format!("{} {}{query}", x.target.authority.as_str(), x.target.path)
@@ -46,6 +51,62 @@ fn targets_have_one_form() {
     ];
     for (target, expected) in table {
         assert_eq!(normal("GET", target, Some("h")), format!("h {expected}"), "{target}");
+    }
+}
+
+/// Of every listener's `paths` there are.
+fn every_policy() -> Vec<Paths> {
+    let mut all = Vec::new();
+    for encoded_slash in [EncodedSlash::Refuse, EncodedSlash::Keep] {
+        for double_slash in [DoubleSlash::Merge, DoubleSlash::Refuse, DoubleSlash::Keep] {
+            for dot_segments in [DotSegments::Remove, DotSegments::Refuse] {
+                for semicolon in [Semicolon::Keep, Semicolon::Refuse] {
+                    let version = 1;
+                    let one =
+                        Paths { version, encoded_slash, double_slash, dot_segments, semicolon };
+                    all.push(one);
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn a_listener_may_read_odd_paths_otherwise() {
+    let usual = Paths::default();
+    let keep = Paths { encoded_slash: EncodedSlash::Keep, ..usual };
+    let apart = Paths { double_slash: DoubleSlash::Keep, ..usual };
+    let single = Paths { double_slash: DoubleSlash::Refuse, ..usual };
+    let still = Paths { dot_segments: DotSegments::Refuse, ..usual };
+    let bare = Paths { semicolon: Semicolon::Refuse, ..usual };
+    let table = [
+        (keep, "/a%2fb/c", "/a%2Fb/c"),
+        (keep, "/a%2f..%2fb", "path_ambiguous"),
+        (keep, "/..%2fb", "path_ambiguous"),
+        (keep, "/a%2f.;x%2fb", "path_ambiguous"),
+        (keep, "/a%2f%2e%2e", "path_ambiguous"),
+        (keep, "/a%2f../b", "path_ambiguous"),
+        (keep, "/a%5cb", "path_ambiguous"),
+        (apart, "/a//b", "/a//b"),
+        (apart, "/a//", "/a//"),
+        (apart, "/a///../b", "/a//b"),
+        (apart, "//a", "path_ambiguous"),
+        (apart, "/.//a", "path_ambiguous"),
+        (apart, "/a/..//b", "path_ambiguous"),
+        (single, "/a//b", "path_ambiguous"),
+        (single, "//a", "path_ambiguous"),
+        (single, "/a/./b/", "/a/b/"),
+        (still, "/a/./b", "path_ambiguous"),
+        (still, "/a/%2e%2e", "path_ambiguous"),
+        (still, "/a//b/...", "/a/b/..."),
+        (bare, "/a;b", "path_ambiguous"),
+        (bare, "/a%3bb", "path_ambiguous"),
+        (bare, "/a?b;c", "/a?b;c"),
+    ];
+    for (paths, target, expected) in table {
+        let told = normal_by("GET", target, Some("h"), paths);
+        assert_eq!(told.strip_prefix("h ").unwrap_or(&told), expected, "{target} by {paths:?}");
     }
 }
 
@@ -92,6 +153,9 @@ fn targets_that_mean_two_things_are_refused() {
     for (target, expected) in table {
         assert_eq!(normal("GET", target, Some("h")), expected, "{target}");
     }
+    let query = |count: usize| format!("/?{}", vec!["a"; count].join("&"));
+    assert_eq!(normal("GET", &query(1001), Some("h")), "request_malformed");
+    assert_eq!(normal("GET", &query(1000), Some("h")), format!("h {}", query(1000)));
     let long = format!("/{}", "a".repeat(TARGET_MAX));
     assert_eq!(normal("GET", &long, Some("h")), "uri_too_long");
     assert_eq!(normal("GET", &long[..TARGET_MAX], Some("h")), format!("h {}", &long[..TARGET_MAX]));
@@ -107,6 +171,7 @@ fn hosts_have_one_form() {
         ("example.com:8080", "example.com:8080"),
         ("example.com:443", "example.com:443"),
         ("my_service-1", "my_service-1"),
+        ("XN--Bcher-KVA.example", "xn--bcher-kva.example"),
         ("127.0.0.1:9", "127.0.0.1:9"),
         ("[::1]", "[::1]"),
         ("[0:0:0:0:0:0:0:1]:80", "[::1]"),
@@ -151,6 +216,8 @@ fn hosts_that_are_none_are_refused() {
         "01.2.3.4",
         "0x7f.1",
         "a.0x7f",
+        "xn--example-.org",
+        "xn--a.test",
         "127.1",
         &long,
     ];
@@ -170,7 +237,7 @@ fn methods_that_are_not_carried_are_refused() {
 #[test]
 fn http_1_0_needs_no_host() {
     let mut x = Request { version: Version::Http10, method: Method::Get, ..Request::default() };
-    request(&mut x, b"/a", None, Scheme::Http).unwrap();
+    request(&mut x, b"/a", None, Scheme::Http, Paths::default()).unwrap();
     assert_eq!((x.target.authority.host(), x.target.path.as_str()), ("", "/a"));
 }
 
@@ -205,23 +272,31 @@ fn nasty_path() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn the_canonical_form_is_its_own(path in nasty_path()) {
-        let once = normal("GET", &path, Some("h"));
-        if let Some(target) = once.strip_prefix("h ") {
-            prop_assert_eq!(&normal("GET", target, Some("h")), &once);
+        for paths in every_policy() {
+            let once = normal_by("GET", &path, Some("h"), paths);
+            if let Some(target) = once.strip_prefix("h ") {
+                prop_assert_eq!(&normal_by("GET", target, Some("h"), paths), &once);
+            }
         }
     }
 
     #[test]
     fn what_is_accepted_holds_nothing_that_is_read_in_two_ways(path in nasty_path()) {
-        if let Some(target) = normal("GET", &path, Some("h")).strip_prefix("h ") {
-            let path = target.split('?').next().unwrap_or_default();
-            prop_assert!(path.starts_with('/'));
-            let mut segments = path.split('/').skip(1).peekable();
-            while let Some(segment) = segments.next() {
-                prop_assert!(segment != "." && segment != "..", "{}", path);
-                prop_assert!(!segment.is_empty() || segments.peek().is_none(), "{}", path);
+        for paths in every_policy() {
+            if let Some(target) = normal_by("GET", &path, Some("h"), paths).strip_prefix("h ") {
+                let path = target.split('?').next().unwrap_or_default();
+                prop_assert!(path.starts_with('/') && !path.starts_with("//"), "{}", path);
+                let mut segments = path.split('/').skip(1).peekable();
+                while let Some(segment) = segments.next() {
+                    prop_assert!(segment != "." && segment != "..", "{}", path);
+                    let apart = paths.double_slash == DoubleSlash::Keep;
+                    let empty = segment.is_empty() && segments.peek().is_some();
+                    prop_assert!(apart || !empty, "{}", path);
+                }
+                let slash = paths.encoded_slash == EncodedSlash::Keep;
+                prop_assert!(!path.contains('\\') && (slash || !path.contains("%2F")), "{}", path);
+                prop_assert!(paths.semicolon == Semicolon::Keep || !path.contains(';'), "{}", path);
             }
-            prop_assert!(!path.contains('\\') && !path.contains("%2F"), "{}", path);
         }
     }
 
@@ -229,6 +304,6 @@ proptest! {
     fn any_bytes_are_taken_or_refused(target in prop::collection::vec(any::<u8>(), 0..40),
         host in prop::collection::vec(any::<u8>(), 0..40)) {
         let mut x = Request { method: Method::Get, ..Request::default() };
-        let _ = request(&mut x, &target, Some(&host), Scheme::Https);
+        let _ = request(&mut x, &target, Some(&host), Scheme::Https, Paths::default());
     }
 }

@@ -60,6 +60,8 @@ families! {
         "Bytes of responses' bodies sent.";
     REFUSALS = "gateward_refusals_total", Counter, ["code"],
         "Answers given by the gateway instead of the upstream, by code.";
+    FIELDS_DROPPED = "gateward_request_fields_dropped_total", Counter, ["kind"],
+        "Fields of requests that were left out: a name with `_` or `.`, or a trailer.";
 
     TRIES = "gateward_upstream_tries_total", Counter, ["upstream", "endpoint", "class"],
         "Tries an endpoint answered, by the status class of its answer.";

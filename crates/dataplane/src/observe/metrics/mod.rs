@@ -58,6 +58,10 @@ pub(crate) struct Metrics {
     endpoints: Registry<2, EndpointCounts>,
     listeners: Registry<1, ListenerCounts>,
     refusals: Refusals,
+    /// Fields of requests that went because of how their names are written.
+    pub names_dropped: Count,
+    /// Trailers of requests that went.
+    pub trailers_dropped: Count,
     /// Spans sent to the collector.
     pub spans_exported: Count,
     /// Spans that were not: the queue was full, or the collector did not take them.
@@ -92,6 +96,8 @@ impl Metrics {
             endpoints: Registry::new(cores),
             listeners: Registry::new(cores),
             refusals: Refusals::new(cores),
+            names_dropped: Count::default(),
+            trailers_dropped: Count::default(),
             spans_exported: Count::default(),
             spans_dropped: Count::default(),
             reloads_taken: Count::default(),

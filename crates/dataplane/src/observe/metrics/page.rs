@@ -92,6 +92,9 @@ impl Metrics {
         for (code, count) in self.refusals.counted() {
             samples.add(&[code], count);
         }
+        let mut samples = text.family(&family::FIELDS_DROPPED);
+        samples.add(&["name"], self.names_dropped.get());
+        samples.add(&["trailer"], self.trailers_dropped.get());
     }
 
     fn upstreams(&self, text: &mut Text) {

@@ -1,5 +1,6 @@
 //! Faults and attacks that need the real binary, numbered as in `docs/faults.md`.
 
+mod differential;
 mod exhaustion;
 mod http2;
 mod process;

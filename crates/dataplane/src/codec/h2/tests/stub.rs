@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base::Clock;
 use bytes::Bytes;
+use config::v1::{DotSegments, DoubleSlash, EncodedSlash, Paths, Semicolon};
 use policy::{Connection, Exchange, Refusal};
 use snapshot::Limits;
 use tokio::io::DuplexStream;
@@ -54,6 +55,13 @@ pub(super) const LIMITS: Limits = Limits {
     http2_resets: 50,
     http2_control_frames: 1_000,
     body_bytes: 1 << 20,
+    paths: Paths {
+        version: 1,
+        encoded_slash: EncodedSlash::Refuse,
+        double_slash: DoubleSlash::Merge,
+        dot_segments: DotSegments::Remove,
+        semicolon: Semicolon::Keep,
+    },
 };
 
 impl<H> Stub<H> {
