@@ -47,8 +47,8 @@ pub(crate) struct DoorPlan {
     pub open: Arc<AtomicUsize>,
     /// Its metrics.
     pub series: Arc<ListenerSeries>,
-    /// Its socket, if it is new.
-    pub socket: Option<Listening>,
+    /// Its sockets, if it is new.
+    pub sockets: Vec<Listening>,
 }
 
 /// A core at work.
@@ -76,6 +76,23 @@ impl Site {
         let before = self.core.running();
         self.core.swap(running(&plan, &before.upstreams, &self.core.clock));
         self.open_doors(plan.doors);
+    }
+
+    /// Lets connections in by these sockets of its doors.
+    pub fn open(&self, sockets: Vec<(Bind, Vec<Listening>)>) {
+        for (bind, sockets) in sockets {
+            let doors = self.doors.borrow();
+            let door = doors.iter().find(|(known, _)| *known == bind).map(|(_, door)| door.clone());
+            if let Some(door) = door {
+                self.accept(&door, sockets);
+            }
+        }
+    }
+
+    fn accept(&self, door: &Rc<Door>, sockets: Vec<Listening>) {
+        for socket in sockets {
+            spawn_local(accept::run(self.core.clone(), door.clone(), socket));
+        }
     }
 
     /// Serves an in-memory connection as one of the listener of this name.
@@ -115,23 +132,18 @@ impl Site {
     fn open_doors(&self, plans: Vec<DoorPlan>) {
         let before = self.doors.take();
         let mut now = Vec::with_capacity(plans.len());
-        for DoorPlan { listener, open, series, socket } in plans {
+        for DoorPlan { listener, open, series, sockets } in plans {
             let bind = listener.bind.clone();
             let stays =
                 before.iter().find(|(known, _)| *known == bind).map(|(_, door)| door.clone());
-            let door = match (stays, socket) {
-                (Some(door), None) => {
+            let door = match stays {
+                Some(door) if sockets.is_empty() => {
                     door.change(listener);
                     door
                 }
-                (_, socket) => {
-                    let door = Door::new(listener, open, series);
-                    if let Some(socket) = socket {
-                        spawn_local(accept::run(self.core.clone(), door.clone(), socket));
-                    }
-                    door
-                }
+                _ => Door::new(listener, open, series),
             };
+            self.accept(&door, sockets);
             now.push((bind, door));
         }
         for (_, gone) in &before {

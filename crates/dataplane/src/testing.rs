@@ -124,7 +124,7 @@ fn plan(
         listener: listener.clone(),
         open: Arc::default(),
         series: observer.metrics.listener(&listener.name),
-        socket: None,
+        sockets: Vec::new(),
     };
     Ok(Plan {
         snapshot: snapshot.clone(),

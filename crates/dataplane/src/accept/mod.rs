@@ -3,6 +3,7 @@
 pub(crate) mod client_address;
 pub(crate) mod door;
 pub(crate) mod io;
+pub(crate) mod keeper;
 pub(crate) mod proxy_protocol;
 pub(crate) mod socket;
 pub(crate) mod tls;

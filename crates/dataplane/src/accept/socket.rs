@@ -1,15 +1,18 @@
 //! Listening sockets: one per core for TCP, so that the kernel spreads connections; one for all
-//! cores on Unix sockets.
+//! cores on Unix sockets. They are opened here, or taken over from whoever kept them.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use snapshot::Bind;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use super::keeper::{Keeper, Role};
 
 /// Connections the kernel holds until they are accepted, per socket.
 const BACKLOG: i32 = 4096;
@@ -34,6 +37,95 @@ impl Listening {
             }
         }
     }
+}
+
+impl AsFd for Listening {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
+
+/// A listener's sockets, and whether all of them are kept already.
+pub(crate) struct Opened {
+    /// At least one for each core.
+    pub sockets: Vec<Listening>,
+    /// None of them is new.
+    pub kept: bool,
+}
+
+/// The sockets of an address, at least one for each of `cores`: those that were kept, or new ones.
+/// All of them or none.
+///
+/// # Errors
+/// As with [`open`]; what was kept does not listen.
+pub(crate) fn take(
+    keeper: &dyn Keeper,
+    role: Role,
+    bind: &Bind,
+    cores: usize,
+) -> io::Result<Opened> {
+    let handed = keeper.take(role, bind);
+    if handed.is_empty() {
+        return Ok(Opened { sockets: open(bind, cores)?, kept: false });
+    }
+    adopt(bind, handed, cores)
+}
+
+/// Takes sockets over. Where there are fewer than cores, more are opened beside them, or they are
+/// shared if they were made to stand alone. Where there are more, all stay: connections wait in
+/// each, and closing one would cut them off.
+fn adopt(bind: &Bind, handed: Vec<OwnedFd>, cores: usize) -> io::Result<Opened> {
+    let mut sockets = Vec::with_capacity(cores.max(handed.len()));
+    for socket in handed {
+        sockets.push(listening(bind, socket)?);
+    }
+    let had = sockets.len();
+    let mut kept = true;
+    while sockets.len() < cores {
+        let share = sockets.get(sockets.len() % had).ok_or(ErrorKind::NotConnected)?;
+        let shared = SockRef::from(share).reuse_port().unwrap_or(false);
+        let more = match (share, share.address()) {
+            (Listening::Tcp(_), Some(Bind::Tcp(address))) if shared => {
+                kept = false;
+                Listening::Tcp(tcp(address)?)
+            }
+            (Listening::Tcp(socket), _) => Listening::Tcp(socket.try_clone()?),
+            (Listening::Unix(socket), _) => Listening::Unix(socket.try_clone()?),
+        };
+        sockets.push(more);
+    }
+    Ok(Opened { sockets, kept })
+}
+
+/// A socket that was handed over, made one of ours.
+fn listening(bind: &Bind, socket: OwnedFd) -> io::Result<Listening> {
+    let socket = Socket::from(socket);
+    if !socket.is_listener()? {
+        let what = format!("a socket was handed over for {bind} that does not listen");
+        return Err(io::Error::new(ErrorKind::InvalidInput, what));
+    }
+    socket.set_nonblocking(true)?;
+    match bind {
+        Bind::Tcp(_) => {
+            socket.set_tcp_nodelay(true)?;
+            Ok(Listening::Tcp(socket.into()))
+        }
+        Bind::Unix(_) => Ok(Listening::Unix(OwnedFd::from(socket).into())),
+    }
+}
+
+/// Deals an address's sockets out to cores: every core gets its share.
+pub(crate) fn deal(sockets: Vec<Listening>, cores: usize) -> Vec<Vec<Listening>> {
+    let mut shares: Vec<Vec<Listening>> = (0..cores).map(|_| Vec::new()).collect();
+    for (number, socket) in sockets.into_iter().enumerate() {
+        if let Some(share) = shares.get_mut(number % cores) {
+            share.push(socket);
+        }
+    }
+    shares
 }
 
 /// Removes the file that a Unix socket leaves behind.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use snapshot::{Listener, ShownCertificate, Snapshot};
 
-use super::Instance;
+use super::{Instance, Past};
 use crate::observe::metrics::{Format, Gauges, Process};
 use crate::observe::reloads::LastReloads;
 use crate::status::UpstreamStatus;
@@ -30,6 +30,7 @@ pub(super) struct Status {
     logs: Vec<LogStatus>,
     spans: SpanStatus,
     reloads: LastReloads,
+    past: Past,
 }
 
 #[derive(Serialize)]
@@ -103,6 +104,7 @@ pub(super) fn of(instance: &dyn Instance) -> Status {
             dropped: observer.metrics.spans_dropped.get(),
         },
         reloads: observer.reloads().last(),
+        past: instance.past(),
     }
 }
 
@@ -165,6 +167,7 @@ pub(super) fn metrics(instance: &dyn Instance, format: Format) -> String {
         started: observer.started_wall.as_secs_f64(),
         reloaded: observer.reloads().last().taken.map(|taken| taken.at),
         upstreams: &instance.upstreams(),
+        past: &instance.past(),
     };
     observer.metrics.page(&gauges, format)
 }

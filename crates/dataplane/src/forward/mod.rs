@@ -24,7 +24,7 @@ mod budget;
 mod compose;
 mod connect;
 mod dns;
-mod endpoint;
+pub(crate) mod endpoint;
 mod ewma;
 mod failure;
 mod fleet;

@@ -148,6 +148,9 @@ fn refusals_are_counted_even_when_no_line_is_left() {
     assert!(page.contains("gateward_refusals_total{code=\"draining\"} 50\n"));
 }
 
+static PAST: crate::admin::Past =
+    crate::admin::Past { fallback: None, crashed: 0, stuck: 0, last: None };
+
 fn gauges() -> metrics::Gauges<'static> {
     metrics::Gauges {
         snapshot: None,
@@ -157,6 +160,7 @@ fn gauges() -> metrics::Gauges<'static> {
         started: NOW.as_secs_f64(),
         reloaded: None,
         upstreams: &[],
+        past: &PAST,
     }
 }
 

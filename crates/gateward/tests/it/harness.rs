@@ -1,6 +1,7 @@
 //! Starting the binary and its peers, and asking them things.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -116,10 +117,14 @@ impl Gateway {
         let child = Command::new(GATEWARD)
             .args(["run", "--workers", "2", "--config"])
             .arg(&path)
+            .arg("--state")
+            .arg(dir.path().join("state"))
             .args(if flags.contains(&"--lead") { &[][..] } else { &["--lead", "0"] })
             .args(flags)
             .stderr(log)
             .stdout(access)
+            // With all it starts, it can be ended at once.
+            .process_group(0)
             .spawn()
             .unwrap();
         let mut gateway = Self { child, dir, port, admin };
@@ -220,7 +225,8 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        let group = format!("-{}", self.child.id());
+        let _ = Command::new("kill").args(["-s", "KILL", "--", &group]).status();
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("the gateway said:\n{}", self.log());

@@ -11,6 +11,7 @@ use super::refusals::UPSTREAM_CODES;
 use super::series::{CLASSES, Count, RouteCounts};
 use super::text::{Format, Text};
 use super::{Metrics, OTHER};
+use crate::admin::Past;
 use crate::status::{EndpointStatus, UpstreamStatus};
 
 /// Endpoint addresses shown; names can have any number of them.
@@ -32,6 +33,8 @@ pub(crate) struct Gauges<'g> {
     pub reloaded: Option<f64>,
     /// How the endpoints are doing.
     pub upstreams: &'g [UpstreamStatus],
+    /// What is to be told of the past.
+    pub past: &'g Past,
 }
 
 impl Metrics {
@@ -197,6 +200,10 @@ fn instance(text: &mut Text, gauges: &Gauges<'_>) {
         samples.add(&[], reloaded);
     }
     one(text, &family::REVISION, gauges.snapshot.map_or(0, |snapshot| snapshot.revision));
+    one(text, &family::FALLBACK, u8::from(gauges.past.fallback.is_some()));
+    let mut samples = text.family(&family::RESTARTS);
+    samples.add(&["crashed"], gauges.past.crashed);
+    samples.add(&["stuck"], gauges.past.stuck);
     one(text, &family::READY, u8::from(gauges.ready));
     one(text, &family::WORKERS, gauges.workers);
     one(text, &family::UPTIME, gauges.uptime);

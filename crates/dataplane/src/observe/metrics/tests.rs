@@ -71,6 +71,7 @@ fn page(format: Format) -> String {
         started: 1_767_225_600.25,
         reloaded: Some(1_767_225_601.0),
         upstreams: &upstreams,
+        past: &crate::admin::Past::default(),
     };
     metrics.page(&gauges, format)
 }
