@@ -27,6 +27,15 @@ use crate::observe::metrics::ListenerSeries;
 /// Time between two looks at idle connections.
 const SWEEP: Duration = Duration::from_secs(5);
 
+/// Time in which the idle connections of a listener that is gone leave.
+const SPREAD: Duration = Duration::from_secs(5);
+
+/// Time to tell those who are cut off.
+const LAST: Duration = Duration::from_secs(1);
+
+/// Wait between two looks whether they have gone.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// What a core is to run by, with its own share of new sockets.
 pub(crate) struct Plan {
     /// The snapshot.
@@ -110,9 +119,11 @@ impl Site {
         self.core.drain();
         let mut all = self.leaving.take();
         all.extend(self.doors.take().into_iter().map(|(_, door)| door));
+        let now = self.core.timers.now();
         for door in &all {
-            door.close();
+            door.close(now.after(grace / 4));
         }
+        self.core.running().upstreams.iter().for_each(|upstream| upstream.close_idle());
         let mut deadline = Deadline::after(&self.core.timers, grace);
         let empty = poll_fn(|cx| {
             let left: usize = all.iter().map(|door| door.poll_len(cx)).sum();
@@ -123,8 +134,26 @@ impl Site {
             tracing::warn!(
                 core = self.core.number,
                 connections = left,
+                exchanges = self.core.exchanges(),
                 "the grace is over, cutting off"
             );
+            self.cut(&all).await;
+        }
+    }
+
+    /// Ends what still runs behind these doors, and waits until it has: each exchange is recorded,
+    /// and told where that can be.
+    async fn cut(&self, all: &[Rc<Door>]) {
+        self.core.cut();
+        all.iter().for_each(|door| door.cut());
+        let mut deadline = Deadline::after(&self.core.timers, LAST);
+        let ended = async {
+            while self.core.exchanges() > 0 || all.iter().any(|door| door.len() > 0) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if deadline.within(ended).await.is_err() {
+            tracing::warn!(core = self.core.number, "some exchanges end without a word");
         }
     }
 
@@ -148,7 +177,7 @@ impl Site {
         }
         for (_, gone) in &before {
             if !now.iter().any(|(_, door)| Rc::ptr_eq(door, gone)) {
-                gone.close();
+                gone.close(self.core.timers.now().after(SPREAD));
                 self.leaving.borrow_mut().push(gone.clone());
             }
         }

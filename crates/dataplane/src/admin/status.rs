@@ -15,6 +15,7 @@ use crate::status::UpstreamStatus;
 #[derive(Serialize)]
 pub(super) struct Status {
     version: &'static str,
+    pid: u32,
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_ready: Option<String>,
@@ -87,6 +88,7 @@ pub(super) fn of(instance: &dyn Instance) -> Status {
     let listeners = snapshot.map_or(&[][..], |snapshot| &snapshot.listeners);
     Status {
         version: crate::VERSION,
+        pid: std::process::id(),
         ready: ready.is_ok(),
         not_ready: ready.err(),
         revision: snapshot.map(|snapshot| snapshot.revision),

@@ -59,6 +59,12 @@ pub(crate) trait Service: 'static {
     /// Ready once the connection is to end: the instance or the listener goes.
     fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<()>;
 
+    /// Whether the connection is to end now, whatever runs on it. Its task is woken when that
+    /// changes.
+    fn is_cut(&self) -> bool {
+        false
+    }
+
     /// An exchange for a request that has just come.
     fn begin(&self) -> Box<Exchange>;
 
@@ -79,7 +85,7 @@ pub(crate) async fn run<S: Service>(service: Rc<S>, io: Io, read: Bytes) {
         Ok(Err(error)) => return tracing::debug!(%error, "no HTTP/2 handshake"),
         Err(_) => return tracing::debug!("no HTTP/2 handshake in time"),
     };
-    let mut server = Server { h2, service, tally: Rc::default(), deadline, closing: false };
+    let mut server = Server { h2, service, tally: Rc::default(), deadline, closing: false, cut: false };
     poll_fn(|cx| server.poll(cx)).await;
 }
 
@@ -131,6 +137,8 @@ struct Server<S> {
     deadline: Deadline,
     /// GOAWAY was sent.
     closing: bool,
+    /// It was cut off.
+    cut: bool,
 }
 
 impl<S: Service> Server<S> {
@@ -148,6 +156,13 @@ impl<S: Service> Server<S> {
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => {}
+            }
+            if self.service.is_cut() && !self.cut {
+                self.cut = true;
+                self.closing = true;
+                // GOAWAY says up to which stream requests were taken; those above may be sent again.
+                self.h2.abrupt_shutdown(Reason::NO_ERROR);
+                continue;
             }
             if !self.closing {
                 if self.is_abused() {
