@@ -84,13 +84,16 @@ pub fn sockets() -> Vec<(Place, OwnedFd)> {
     let count: i32 = count.filter(|_| own).unwrap_or(0);
     let mut sockets = Vec::new();
     for number in (FIRST..).take(usize::try_from(count).unwrap_or(0)) {
-        // SAFETY: systemd opened these descriptors for this process, and nobody else has them.
-        let socket = unsafe { OwnedFd::from_raw_fd(number) };
-        let _ = fcntl_setfd(&socket, FdFlags::CLOEXEC);
-        let Some(bind) = address(&socket) else {
+        // SAFETY: nothing is done to it but to ask whether it is what it should be.
+        let seen = unsafe { BorrowedFd::borrow_raw(number) };
+        let Some(bind) = address(seen) else {
             tracing::warn!("systemd gave descriptor {number}, which is no listening socket");
             continue;
         };
+        // SAFETY: a listening socket; this process has not opened any, so it is the one that systemd
+        // opened for it, and nobody else has it.
+        let socket = unsafe { OwnedFd::from_raw_fd(number) };
+        let _ = fcntl_setfd(&socket, FdFlags::CLOEXEC);
         sockets.push((Place { purpose: Purpose::Any, bind }, socket));
     }
     sockets
@@ -122,8 +125,8 @@ impl Keeper for Given {
 }
 
 /// Where a socket stands, as a document would say it.
-fn address(socket: &OwnedFd) -> Option<String> {
-    let socket = SockRef::from(socket);
+fn address(socket: BorrowedFd<'_>) -> Option<String> {
+    let socket = SockRef::from(&socket);
     let address = socket.local_addr().ok().filter(|_| socket.is_listener().unwrap_or(false))?;
     match address.as_socket() {
         Some(address) => Some(address.to_string()),
@@ -137,6 +140,8 @@ fn is_own(pid: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+
     use super::*;
 
     #[test]
@@ -165,8 +170,8 @@ mod tests {
     fn a_socket_says_where_it_stands() {
         let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let expected = listening.local_addr().unwrap().to_string();
-        assert_eq!(address(&listening.into()), Some(expected));
+        assert_eq!(address(listening.as_fd()), Some(expected));
         let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        assert_eq!(address(&silent.into()), None);
+        assert_eq!(address(silent.as_fd()), None);
     }
 }

@@ -215,6 +215,8 @@ fn ready_for_exec(link: RawFd) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(non_snake_case, reason = "tests carry their number in the list of faults")]
+
     use super::*;
 
     fn server() -> (Server, Link) {
@@ -236,8 +238,23 @@ mod tests {
         }
     }
 
+    /// Where the whole machine stood still, the supervisor included, nobody is taken for stuck: looks
+    /// are counted, not seconds.
+    ///
+    /// Seen to fail: with the time since the last word in place of the looks, the one that was not
+    /// looked at for long is stuck at the first look.
     #[test]
-    fn a_process_that_is_silent_is_stuck_and_one_that_speaks_is_not() {
+    fn fa_J14_b_where_everything_stood_still_nobody_is_blamed() {
+        let (mut server, far) = server();
+        far.send(&Report::Beat(vec![1]), &[]).unwrap();
+        assert!(server.hear().is_some());
+        server.since -= Duration::from_secs(3600);
+        assert!((0..5).all(|_| server.look().is_none()));
+        assert!(server.look().is_some());
+    }
+
+    #[test]
+    fn a_process_that_speaks_is_not_stuck() {
         let (mut server, far) = server();
         for look in 1..=20_u64 {
             far.send(&Report::Beat(vec![look]), &[]).unwrap();
@@ -245,7 +262,6 @@ mod tests {
             server.beat(&pulses);
             assert_eq!(server.look(), None, "{look}");
         }
-        assert!((0..5).any(|_| server.look().is_some()));
     }
 
     #[test]
