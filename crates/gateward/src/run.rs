@@ -110,9 +110,11 @@ pub fn background() -> io::Result<Runtime> {
 
 /// Runs until it is told to stop, with no supervisor.
 pub fn serve(plan: Plan) -> Exit {
-    let _inside = plan.background.enter();
-    let Ok(commands) = Commands::signals() else { return fail("signals can't be listened to") };
-    drop(_inside);
+    let commands = {
+        let _inside = plan.background.enter();
+        Commands::signals()
+    };
+    let Ok(commands) = commands else { return fail("signals can't be listened to") };
     let home = Home::alone(Arc::new(systemd::Given::take()));
     start_and_serve(plan, home, commands).unwrap_or_else(|(exit, _)| exit)
 }

@@ -104,8 +104,8 @@ impl Supervisor {
         tracing::error!(
             pid = server.number(),
             restarts = self.told.crashed,
-            "a serving process ended: {how}; the next one starts in {:?}",
-            verdict.wait
+            "a serving process ended: {how}; the next one starts {}",
+            if verdict.wait.is_zero() { "now".into() } else { format!("in {:?}", verdict.wait) }
         );
         if verdict.condemned.is_some() {
             tracing::error!(

@@ -167,11 +167,10 @@ impl Supervisor {
 
     /// Waits until there is something to take, or it is time to look.
     fn wait(&mut self) {
-        let now = Instant::now();
-        let next = (self.looked + LOOK).min(self.start_at.max(now));
-        let idle = self.is_served() || self.stopping.is_some();
-        let next = if idle { self.looked + LOOK } else { next };
-        let timeout = next.saturating_duration_since(now);
+        let look = self.looked + LOOK;
+        let starts = !self.is_served() && self.stopping.is_none();
+        let next = if starts { look.min(self.start_at) } else { look };
+        let timeout = next.saturating_duration_since(Instant::now());
         let timeout = Timespec {
             tv_sec: timeout.as_secs().cast_signed(),
             tv_nsec: timeout.subsec_nanos().into(),
