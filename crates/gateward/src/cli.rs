@@ -113,12 +113,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub no_supervisor: bool,
     /// Seconds a serving process has to get ready until it is given up.
-    #[arg(
-        long,
-        env = "GATEWARD_START_PATIENCE",
-        default_value_t = 60,
-        value_name = "SECONDS"
-    )]
+    #[arg(long, env = "GATEWARD_START_PATIENCE", default_value_t = 60, value_name = "SECONDS")]
     pub start_patience: u64,
     #[command(flatten)]
     pub logging: LoggingArgs,

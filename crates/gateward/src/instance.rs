@@ -185,7 +185,6 @@ impl Instance {
     pub fn close_admin(&self) {
         lock(&self.admin).take();
     }
-
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -52,8 +52,8 @@ impl Loader {
     }
 
     /// What to start by: the document at `path`; or, where that is broken or brought serving
-    /// processes down, the last good one in `store`. At the first start of all, a broken document is
-    /// refused unless `fallback`.
+    /// processes down, the last good one in `store`. At the first start of all, a broken document
+    /// is refused unless `fallback`.
     ///
     /// # Errors
     /// Everything that is wrong with the document, where there is no better one.
@@ -84,7 +84,9 @@ impl Loader {
                     return Ok(First { loaded, fallback: Some(why.into()), files: watch });
                 }
                 Ok(_) => {}
-                Err(report) => tracing::error!("a last good document is refused\n{}", report.render(false)),
+                Err(report) => {
+                    tracing::error!("a last good document is refused\n{}", report.render(false))
+                }
             }
         }
         given.map(First::as_given).inspect(|_| tracing::error!("{why}; but there is no other"))

@@ -167,8 +167,8 @@ fn start_and_serve(
 }
 
 /// Waits until every core runs; and where another process serves meanwhile, until the first health
-/// checks have been made, so that no traffic goes where nobody has looked. A core that never runs is
-/// the supervisor's to notice.
+/// checks have been made, so that no traffic goes where nobody has looked. A core that never runs
+/// is the supervisor's to notice.
 fn prove(handle: &Handle, start: &Start) {
     let pulse = handle.pulse();
     while pulse.read().contains(&0) {

@@ -137,11 +137,7 @@ impl Keeper for Served {
 }
 
 /// Hears the supervisor out, until it is gone.
-fn listen(
-    link: &Link,
-    orders: &mpsc::UnboundedSender<Order>,
-    releases: &blocking::Sender<Place>,
-) {
+fn listen(link: &Link, orders: &mpsc::UnboundedSender<Order>, releases: &blocking::Sender<Place>) {
     loop {
         match link.receive() {
             Ok(Some((Order::Released(place), _))) => drop(releases.send(place)),

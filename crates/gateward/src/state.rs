@@ -65,7 +65,10 @@ mod tests {
 
     #[test]
     fn two_documents_have_two_names() {
-        assert_ne!(own_name(Path::new("/a/gateward.yaml")), own_name(Path::new("/b/gateward.yaml")));
+        assert_ne!(
+            own_name(Path::new("/a/gateward.yaml")),
+            own_name(Path::new("/b/gateward.yaml"))
+        );
         assert!(own_name(Path::new("/a/gateward.yaml")).starts_with("gateward-"));
     }
 }

@@ -102,7 +102,11 @@ pub async fn stop(instance: &Arc<Instance>, plan: &Plan, mut commands: Commands)
     let drained = async move {
         tokio::time::sleep(lead).await;
         let drain = move || {
-            if replaced { ended.handle().leave(grace) } else { ended.handle().drain(grace) }
+            if replaced {
+                ended.handle().leave(grace)
+            } else {
+                ended.handle().drain(grace)
+            }
             ended.handle().observer().flush(FLUSH)
         };
         tokio::task::spawn_blocking(drain).await

@@ -90,8 +90,8 @@ pub fn sockets() -> Vec<(Place, OwnedFd)> {
             tracing::warn!("systemd gave descriptor {number}, which is no listening socket");
             continue;
         };
-        // SAFETY: a listening socket; this process has not opened any, so it is the one that systemd
-        // opened for it, and nobody else has it.
+        // SAFETY: a listening socket; this process has not opened any, so it is the one that
+        // systemd opened for it, and nobody else has it.
         let socket = unsafe { OwnedFd::from_raw_fd(number) };
         let _ = fcntl_setfd(&socket, FdFlags::CLOEXEC);
         sockets.push((Place { purpose: Purpose::Any, bind }, socket));

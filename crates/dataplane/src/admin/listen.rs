@@ -55,11 +55,7 @@ impl Admin {
 ///
 /// # Errors
 /// The address can't be listened on, or no thread be started.
-pub fn serve(
-    bind: &Bind,
-    instance: Arc<dyn Instance>,
-    keeper: &dyn Keeper,
-) -> io::Result<Admin> {
+pub fn serve(bind: &Bind, instance: Arc<dyn Instance>, keeper: &dyn Keeper) -> io::Result<Admin> {
     let mut opened = socket::take(keeper, Role::Admin, bind, 1)?;
     if !opened.kept {
         keep(keeper, Role::Admin, bind, &opened.sockets);

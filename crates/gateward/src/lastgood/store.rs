@@ -68,7 +68,9 @@ impl Store {
     pub fn save(&self, written: &Written) {
         if let Err(error) = self.put(&mut disk::Machine, &Saved::of(written)) {
             let at = self.folder.display();
-            tracing::error!("the document runs, but is not kept as the last good one: {at}: {error}");
+            tracing::error!(
+                "the document runs, but is not kept as the last good one: {at}: {error}"
+            );
         }
     }
 
@@ -98,7 +100,10 @@ impl Store {
                 Ok(copy) => copies.push(copy),
                 Err(error) => {
                     let at = self.path(number);
-                    tracing::error!("a last good document can't be used: {}: {error}", at.display());
+                    tracing::error!(
+                        "a last good document can't be used: {}: {error}",
+                        at.display()
+                    );
                 }
             }
         }
@@ -154,4 +159,3 @@ fn unseal(bytes: &[u8]) -> io::Result<Saved> {
 fn sum(bytes: &[u8]) -> String {
     digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
-

@@ -1,8 +1,8 @@
 //! The supervisor: `gateward run` as the operator sees it.
 //!
 //! It keeps the listening sockets and never touches traffic. A serving process, which it starts,
-//! does all the work; when that dies or is stuck, connections wait in the sockets until the next one
-//! accepts them. An upgrade is the same with both alive: the new one proves itself, the old one
+//! does all the work; when that dies or is stuck, connections wait in the sockets until the next
+//! one accepts them. An upgrade is the same with both alive: the new one proves itself, the old one
 //! drains, and the supervisor becomes the new binary too (`resume.rs`).
 //!
 //! One thread, one loop ([`Supervisor::run`]): it waits for signals, for what serving processes say

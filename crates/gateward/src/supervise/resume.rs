@@ -64,9 +64,13 @@ impl Supervisor {
             digest: server.digest.clone(),
         };
         let state = State {
-            kept: self.kept.all().map(|(place, fds)| {
-                (place.clone(), fds.iter().map(|fd| number(fd.as_fd())).collect())
-            }).collect(),
+            kept: self
+                .kept
+                .all()
+                .map(|(place, fds)| {
+                    (place.clone(), fds.iter().map(|fd| number(fd.as_fd())).collect())
+                })
+                .collect(),
             servers: self.servers.iter().map(|one| heir(one, number(one.link().as_fd()))).collect(),
             control: self.control.as_ref().map(|control| number(control.listening())),
             caller: caller.map(|caller| number(caller.fd())),
@@ -131,8 +135,8 @@ fn owned(fd: RawFd) -> OwnedFd {
     fd
 }
 
-/// Becomes `program`; what comes back is why not. Not by `std`, which would let signals through that
-/// are to wait.
+/// Becomes `program`; what comes back is why not. Not by `std`, which would let signals through
+/// that are to wait.
 fn exec(program: &Program, state: RawFd) -> io::Error {
     let mut args = vec![program.path().as_os_str().to_owned()];
     args.extend(arguments(None));

@@ -238,8 +238,8 @@ mod tests {
         }
     }
 
-    /// Where the whole machine stood still, the supervisor included, nobody is taken for stuck: looks
-    /// are counted, not seconds.
+    /// Where the whole machine stood still, the supervisor included, nobody is taken for stuck:
+    /// looks are counted, not seconds.
     ///
     /// Seen to fail: with the time since the last word in place of the looks, the one that was not
     /// looked at for long is stuck at the first look.

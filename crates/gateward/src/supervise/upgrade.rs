@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn the_workers_of_the_command_line_give_way() {
-        let given = ["run", "--workers", "2", "-c", "x", "-w", "3", "-w4", "--workers=5", "--quiet"];
+        let given =
+            ["run", "--workers", "2", "-c", "x", "-w", "3", "-w4", "--workers=5", "--quiet"];
         let mut args: Vec<OsString> = given.iter().map(OsString::from).collect();
         drop_workers(&mut args);
         assert_eq!(args, ["run", "-c", "x", "--quiet"]);

@@ -51,7 +51,8 @@ impl Traffic {
         let mut line = String::new();
         self.out.read_line(&mut line).unwrap();
         let _ = self.child.wait();
-        let said: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+        let said: Value =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
         Outcome {
             good: said["good"].as_u64().unwrap(),
             bad: said["bad"].as_u64().unwrap(),

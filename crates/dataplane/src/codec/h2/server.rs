@@ -85,7 +85,8 @@ pub(crate) async fn run<S: Service>(service: Rc<S>, io: Io, read: Bytes) {
         Ok(Err(error)) => return tracing::debug!(%error, "no HTTP/2 handshake"),
         Err(_) => return tracing::debug!("no HTTP/2 handshake in time"),
     };
-    let mut server = Server { h2, service, tally: Rc::default(), deadline, closing: false, cut: false };
+    let mut server =
+        Server { h2, service, tally: Rc::default(), deadline, closing: false, cut: false };
     poll_fn(|cx| server.poll(cx)).await;
 }
 
@@ -160,7 +161,8 @@ impl<S: Service> Server<S> {
             if self.service.is_cut() && !self.cut {
                 self.cut = true;
                 self.closing = true;
-                // GOAWAY says up to which stream requests were taken; those above may be sent again.
+                // GOAWAY says up to which stream requests were taken; those above may be sent
+                // again.
                 self.h2.abrupt_shutdown(Reason::NO_ERROR);
                 continue;
             }

@@ -27,6 +27,7 @@ fn replaced(gateway: &Gateway, before: u64) -> u64 {
 /// `/status`, where somebody answers.
 fn status(gateway: &Gateway) -> Option<serde_json::Value> {
     let mut curl = std::process::Command::new("curl");
-    let out = curl.args(["-sf", "--max-time", "20", &gateway.admin_url("/status")]).output().unwrap();
+    let out =
+        curl.args(["-sf", "--max-time", "20", &gateway.admin_url("/status")]).output().unwrap();
     serde_json::from_slice(&out.stdout).ok()
 }

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::upgrade::upgrade;
 use super::replaced;
+use super::upgrade::upgrade;
 use crate::harness::{Gateway, Peer, signal};
 use crate::traffic::{Outcome, Traffic};
 
@@ -27,8 +27,14 @@ impl Everyone {
         let origin = Peer::origin("one");
         let grpc = Peer::python("grpc_peer.py", &["server"]);
         let ws = Peer::python("websocket_peer.py", &["server"]);
-        let gateway = Gateway::start_with(&document(0, [&origin, &grpc, &ws]), &["--no-watch"], |_| {});
-        let kinds = [("kept", "/name"), ("fresh", "/name"), ("grpc", "/gateward.test.Echo/Unary"), ("websocket", "/ws")];
+        let gateway =
+            Gateway::start_with(&document(0, [&origin, &grpc, &ws]), &["--no-watch"], |_| {});
+        let kinds = [
+            ("kept", "/name"),
+            ("fresh", "/name"),
+            ("grpc", "/gateward.test.Echo/Unary"),
+            ("websocket", "/ws"),
+        ];
         let start = |(kind, path)| Traffic::start(kind, gateway.port, path, 2, retry);
         let loads = kinds.map(start).into();
         Self { gateway, loads, since: Instant::now(), _peers: [origin, grpc, ws] }
@@ -82,7 +88,10 @@ fn endure_reloads() {
             before = resident(&everyone.gateway);
         }
     }
-    println!("memory after {warm} reloads: {before} KiB, after all: {} KiB", resident(&everyone.gateway));
+    println!(
+        "memory after {warm} reloads: {before} KiB, after all: {} KiB",
+        resident(&everyone.gateway)
+    );
     everyone.stop(&format!("{} reloads", times()));
 }
 

@@ -14,7 +14,8 @@ use crate::traffic::Traffic;
 
 /// Twenty documents published under traffic of several kinds: no call fails.
 ///
-/// Seen to fail: with every listener closed and opened again on a swap, calls are reset.
+/// Seen to fail: with every listener opened anew on a swap, its address is in use and the reload is
+/// refused.
 #[test]
 fn fa_J01_reloads_fail_no_request() {
     let (origin, grpc) = (Peer::origin("one"), Peer::python("grpc_peer.py", &["server"]));
@@ -75,9 +76,9 @@ impl Kept {
 /// A listener that comes or goes concerns nobody else; what was opened on a reload outlives the
 /// process that opened it, and what was closed is closed everywhere.
 ///
-/// Seen to fail: with new sockets not kept by the supervisor (`Served::keep` does nothing), connections
-/// to the new listener are refused while nobody serves; with removed ones not released, they are
-/// accepted for ever.
+/// Seen to fail: with new sockets not kept by the supervisor (`Served::keep` does nothing),
+/// connections to the new listener are refused while nobody serves; with removed ones not released,
+/// they are accepted for ever.
 #[test]
 fn fa_J16_only_the_listener_that_changed_drains() {
     let more = testkit::port::reserved();
@@ -108,14 +109,17 @@ fn fa_J16_only_the_listener_that_changed_drains() {
     until("the listener is closed", || TcpStream::connect(("127.0.0.1", more)).is_err());
     assert!(leaves.is_closed(), "what idled there was let go");
     let answer = stays.ask();
-    assert!(answer.ends_with("six") && !answer.to_lowercase().contains("connection: close"), "{answer}");
+    assert!(
+        answer.ends_with("six") && !answer.to_lowercase().contains("connection: close"),
+        "{answer}"
+    );
 }
 
-/// A pair of certificate and key that do not match, or that are half written, is refused and the one
-/// before goes on; a good new pair is used from the next connection on.
+/// A pair of certificate and key that do not match, or that are half written, is refused and the
+/// one before goes on; a good new pair is used from the next connection on.
 ///
-/// Seen to fail: with the match of key and certificate unchecked in `compile`, the reload succeeds and
-/// handshakes fail.
+/// Seen to fail: with the match of key and certificate unchecked in `compile`, the reload succeeds
+/// and handshakes fail.
 #[test]
 fn fa_J17_certificates_are_taken_whole_or_not_at_all() {
     let document = "listeners: [ { name: web, bind: \"127.0.0.1:@WEB@\", tls: { certificates: [ { cert: a.pem, key: a.key } ] } } ]\n";
@@ -145,18 +149,24 @@ fn fa_J17_certificates_are_taken_whole_or_not_at_all() {
     assert_eq!(gateway.reload().0, "200");
     assert!(serves("new") && !serves("old"));
     let metrics = curl(&[&gateway.admin_url("/metrics")]);
-    assert!(metrics.contains("\ngateward_certificate_expiry_timestamp_seconds{"), "its end is a metric: {metrics}");
+    assert!(
+        metrics.contains("\ngateward_certificate_expiry_timestamp_seconds{"),
+        "its end is a metric: {metrics}"
+    );
 }
 
 /// What a process has open: descriptors, threads, series.
 fn has(gateway: &Gateway, process: u64) -> [usize; 3] {
-    let count = |what: &str| fs::read_dir(Path::new("/proc").join(process.to_string()).join(what)).unwrap().count();
+    let count = |what: &str| {
+        fs::read_dir(Path::new("/proc").join(process.to_string()).join(what)).unwrap().count()
+    };
     let series = curl(&[&gateway.admin_url("/metrics")]);
     [count("fd"), count("task"), series.lines().filter(|line| !line.starts_with('#')).count()]
 }
 
-/// Reload after reload, with listeners that come and go and upstreams that change, nothing piles up:
-/// descriptors, threads and metric series of the serving process, descriptors of the supervisor.
+/// Reload after reload, with listeners that come and go and upstreams that change, nothing piles
+/// up: descriptors, threads and metric series of the serving process, descriptors of the
+/// supervisor.
 ///
 /// Seen to fail: with the supervisor keeping what is released (`Kept::release` does nothing), its
 /// descriptors grow by two a round.

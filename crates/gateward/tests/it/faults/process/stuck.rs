@@ -17,18 +17,18 @@ fn fa_J14_a_stopped_process_is_replaced() {
     let before = gateway.serving();
     signal("STOP", before);
     // It waits in the listener until there is somebody to answer.
-    assert_eq!(curl(&["--max-time", "60", "--retry", "5", "--retry-all-errors", &gateway.url("/")]), "one");
+    assert_eq!(curl(&["--max-time", "60", &gateway.url("/")]), "one");
     replaced(&gateway, before);
     assert!(gateway.log().contains("said nothing for 5 s"), "{}", gateway.log());
     assert_eq!(gateway.status()["past"]["stuck"], 1);
     assert!(!fs::exists(format!("/proc/{before}/exe")).unwrap());
 }
 
-/// A core whose tasks get no turn is named, and the process replaced, though every other thread of it
-/// is well: the admin listener answers, the pulse is told.
+/// A core whose tasks get no turn is named, and the process replaced, though every other thread of
+/// it is well: the admin listener answers, the pulse is told.
 ///
-/// Seen to fail: with beats that say nothing of the cores (`Server::beat` ignored), the process stays
-/// and half of the connections hang.
+/// Seen to fail: with beats that say nothing of the cores (`Server::beat` ignored), the process
+/// stays and half of the connections hang.
 #[test]
 fn fa_J15_a_core_that_is_stuck_is_named_and_the_process_replaced() {
     let gateway = Gateway::start(&fixed("one"));
@@ -52,7 +52,8 @@ fn thread(process: u64, name: &str) -> i32 {
         let comm = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
         comm.trim() == name
     });
-    let all: Vec<i32> = named.map(|task| task.file_name().to_str().unwrap().parse().unwrap()).collect();
+    let all: Vec<i32> =
+        named.map(|task| task.file_name().to_str().unwrap().parse().unwrap()).collect();
     assert_eq!(all.len(), 1, "{name}");
     all[0]
 }

@@ -14,8 +14,8 @@ use crate::harness::{GATEWARD, Gateway, PATIENCE, curl, signal};
 /// A socket that systemd opened is taken over by its address, kept across a crash and shared by all
 /// cores; and systemd hears what happens.
 ///
-/// Seen to fail: with the sockets of `LISTEN_FDS` left unlooked at, the start fails: the address is in
-/// use.
+/// Seen to fail: with the sockets of `LISTEN_FDS` left unlooked at, the start fails: the address is
+/// in use.
 #[test]
 fn fa_J11_e_a_socket_of_systemd_is_taken_over_and_systemd_is_told() {
     let opened = TcpListener::bind("127.0.0.1:0").unwrap();

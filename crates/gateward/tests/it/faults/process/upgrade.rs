@@ -39,11 +39,12 @@ fn replace(gateway: &Gateway, program: &str) {
     fs::rename(new, gateway.dir().join("gateward")).unwrap();
 }
 
-/// Three upgrades under traffic of all kinds: no call fails, and the supervisor is the new binary too.
+/// Three upgrades under traffic of all kinds: no call fails, and the supervisor is the new binary
+/// too.
 ///
-/// Seen to fail: with the old process closing idle connections at once in place of one by one, calls
-/// on kept connections meet the close; with the candidate serving before the old one leaves but the
-/// supervisor releasing the sockets, fresh connections are refused.
+/// Seen to fail: with the old process cutting its connections off at the start of its drain, calls
+/// on kept ones are reset; with the supervisor keeping no sockets, the new process finds the
+/// address in use.
 #[test]
 fn fa_J02_upgrades_fail_no_request() {
     let (origin, grpc) = (Peer::origin("one"), Peer::python("grpc_peer.py", &["server"]));
@@ -56,8 +57,13 @@ fn fa_J02_upgrades_fail_no_request() {
         grpc.port, ws.port, origin.port
     );
     let gateway = own(&document, &[]);
-    let loads = [("kept", "/name"), ("fresh", "/name"), ("grpc", "/gateward.test.Echo/Unary"), ("websocket", "/ws")]
-        .map(|(kind, path)| Traffic::start(kind, gateway.port, path, 2, 0));
+    let loads = [
+        ("kept", "/name"),
+        ("fresh", "/name"),
+        ("grpc", "/gateward.test.Echo/Unary"),
+        ("websocket", "/ws"),
+    ]
+    .map(|(kind, path)| Traffic::start(kind, gateway.port, path, 2, 0));
     for _ in 0..3 {
         let before = gateway.serving();
         let (code, said) = upgrade(&gateway, &[]);
@@ -73,7 +79,8 @@ fn fa_J02_upgrades_fail_no_request() {
 
 /// SIGUSR2 upgrades as well.
 ///
-/// Seen to fail: with SIGUSR2 taken out of what the supervisor blocks and reads, it ends the gateway.
+/// Seen to fail: with SIGUSR2 taken out of what the supervisor blocks and reads, it ends the
+/// gateway.
 #[test]
 fn fa_J02_b_a_signal_upgrades_too() {
     let gateway = Gateway::start(&fixed("one"));
@@ -83,11 +90,11 @@ fn fa_J02_b_a_signal_upgrades_too() {
     assert_eq!(curl(&[&gateway.url("/")]), "one");
 }
 
-/// A new binary that ends, hangs, or is no program at all: the old one goes on, nothing fails, and who
-/// asked is told why.
+/// A new binary that ends, hangs, or is no program at all: the old one goes on, nothing fails, and
+/// who asked is told why.
 ///
 /// Seen to fail: with the old process told to leave when the new one is started and not when it is
-/// ready, nobody serves; with no bound on the start, the second upgrade never ends.
+/// ready, nobody serves.
 #[test]
 fn fa_J04_a_new_binary_that_is_no_good_changes_nothing() {
     let gateway = own(&fixed("one"), &["--start-patience", "10"]);
@@ -147,11 +154,11 @@ fn fa_J05_an_upgrade_with_a_broken_document_serves_the_last_good_one() {
     assert!(gateway.status()["past"]["fallback"].to_string().contains("upsteam"));
 }
 
-/// Fewer workers after an upgrade, then more: the sockets that nobody would need go on being accepted
-/// from, so that no connection waits in one for ever.
+/// Fewer workers after an upgrade, then more: the sockets that nobody would need go on being
+/// accepted from, so that no connection waits in one for ever.
 ///
-/// Seen to fail: with `socket::deal` giving each core one socket and dropping the others, connections
-/// that wait in those are reset.
+/// Seen to fail: with `socket::deal` giving each core one socket and leaving the others out, what
+/// the kernel puts into those waits for ever.
 #[test]
 fn fa_J06_fewer_workers_leave_no_connection_behind() {
     let gateway = Gateway::start(&fixed("one"));
