@@ -243,6 +243,49 @@ mod tests {
         drop(first);
     }
 
+    /// A keeper that has these sockets for whoever asks first.
+    struct Has(std::sync::Mutex<Vec<OwnedFd>>);
+
+    impl Keeper for Has {
+        fn take(&self, _: Role, _: &Bind) -> Vec<OwnedFd> {
+            std::mem::take(&mut self.0.lock().unwrap())
+        }
+
+        fn keep(&self, _: Role, _: &Bind, _: &[BorrowedFd<'_>]) {}
+
+        fn release(&self, _: Role, _: &Bind) {}
+    }
+
+    /// Takes over what `had` sockets were opened for, for `cores`: how many there are then, and
+    /// whether all of them were kept.
+    fn taken(had: Vec<OwnedFd>, bind: &Bind, cores: usize) -> (usize, bool) {
+        let keeper = Has(std::sync::Mutex::new(had));
+        let opened = take(&keeper, Role::Listener, bind, cores).unwrap();
+        let shares = deal(opened.sockets, cores);
+        assert!(shares.iter().all(|share| !share.is_empty()), "every core accepts");
+        (shares.iter().map(Vec::len).sum(), opened.kept)
+    }
+
+    #[test]
+    fn sockets_that_were_kept_are_taken_over_and_none_is_closed() {
+        let any = Bind::Tcp("127.0.0.1:0".parse().unwrap());
+        for (cores, expected) in [(2, (3, true)), (3, (3, true)), (5, (5, false))] {
+            let sockets = open(&any, 3).unwrap();
+            let had = sockets.iter().map(|one| one.as_fd().try_clone_to_owned().unwrap()).collect();
+            assert_eq!(taken(had, &Bind::Tcp(port(&sockets)), cores), expected, "{cores}");
+        }
+    }
+
+    #[test]
+    fn a_socket_that_stands_alone_is_shared_by_all_cores() {
+        let alone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let bind = Bind::Tcp(alone.local_addr().unwrap());
+        assert_eq!(taken(vec![alone.into()], &bind, 3), (3, true));
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let keeper = Has(std::sync::Mutex::new(vec![silent.into()]));
+        assert!(take(&keeper, Role::Listener, &bind, 1).is_err(), "it does not listen");
+    }
+
     #[test]
     fn a_leftover_unix_socket_gives_way_but_nothing_else_does() {
         let dir = std::env::temp_dir().join(format!("gateward-socket-{}", std::process::id()));

@@ -31,8 +31,10 @@ impl Supervisor {
     /// Starts a serving process by this binary.
     pub(super) fn start(&mut self, program: &Path, workers: Option<u16>) -> std::io::Result<()> {
         let mut server = Server::start(program, &arguments(workers))?;
-        for (place, sockets) in self.kept.all() {
-            server.hand_over(place, sockets)?;
+        let mut all = self.kept.all();
+        if let Err(error) = all.try_for_each(|(place, sockets)| server.hand_over(place, sockets)) {
+            server.why = Some(format!("it could not be given the sockets: {error}"));
+            server.kill();
         }
         server.tell(Order::Start(Start {
             cold: !self.served,

@@ -50,11 +50,13 @@ impl Supervisor {
             return;
         }
         self.notify.reloading();
-        let mut serving = self.servers.iter_mut().filter(|server| server.stage == Stage::Serving);
-        match serving.next() {
-            Some(server) => server.tell(Order::Reload),
+        if !self.is_served() {
             // The next one reads the document anyway.
-            None => self.notify.ready("starting"),
+            self.notify.ready("starting");
+        }
+        // One that starts may have read it already: it reads it again once it serves.
+        for server in self.servers.iter_mut().filter(|server| server.stage != Stage::Leaving) {
+            server.tell(Order::Reload);
         }
     }
 

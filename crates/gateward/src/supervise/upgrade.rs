@@ -98,7 +98,8 @@ impl Supervisor {
         } else {
             let binary = self.program.identity();
             let workers = workers.or(self.args.workers);
-            match self.start(&self.program.path().to_owned(), workers) {
+            let path = self.program.path().to_owned();
+            match self.start(&path, workers) {
                 Ok(()) => {
                     let Some(server) = self.servers.last() else { return };
                     tracing::info!(pid = server.number(), "upgrading: the new binary was started");
@@ -106,9 +107,7 @@ impl Supervisor {
                     self.upgrade = Some(Upgrade { pid, binary, workers, caller });
                     None
                 }
-                Err(error) => {
-                    Some(format!("{} can't be started: {error}", self.program.path().display()))
-                }
+                Err(error) => Some(format!("{} can't be started: {error}", path.display())),
             }
         };
         if let Some(why) = problem {

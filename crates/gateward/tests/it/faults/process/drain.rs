@@ -207,6 +207,28 @@ fn fa_J09_the_hard_stop_cuts_off_and_records_each_request() {
     assert!(gateway.log().contains("the grace is over"), "{}", gateway.log());
 }
 
+/// The same in one process, without a supervisor.
+///
+/// Seen to fail: with a second SIGTERM taken for SIGQUIT, the stream breaks off.
+#[test]
+fn fa_J10_b_nor_do_they_without_a_supervisor() {
+    let origin = Peer::origin("one");
+    let mut gateway = Gateway::start_with(&over(&origin), &["--no-supervisor"], |_| {});
+    assert_eq!(gateway.serving(), u64::from(gateway.id()));
+    let mut streams = connected(&gateway, EVENTS);
+    assert!(head(&mut streams).starts_with("HTTP/1.1 200"));
+    for name in ["HUP", "TERM", "TERM", "INT", "HUP"] {
+        gateway.signal(name);
+    }
+    for _ in 0..3 {
+        curl(&[&format!("http://127.0.0.1:{}/next", origin.port)]);
+    }
+    let mut rest = String::new();
+    streams.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with("0\r\n\r\n"), "{rest}");
+    assert_eq!(gateway.wait(), 0);
+}
+
 /// However often it is told to stop, and whatever else it is told, it stops once and in order.
 ///
 /// Seen to fail: with a second SIGTERM ending it at once, as it used to, the stream breaks off.
