@@ -99,6 +99,8 @@ impl Instance {
         }
         if let Some(notify) = &self.home.notify {
             notify.ready("serving");
+            let alive = Notify::new().keep_alive(self.handle.pulse());
+            alive.map_err(|error| format!("no thread: {error}"))?;
         }
         self.handle.observer().taken(revision);
         if fallback.is_none()

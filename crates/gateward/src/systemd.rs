@@ -1,13 +1,14 @@
 //! What systemd says and wants to hear: sockets it opened (`sd_listen_fds(3)`), and how the service
 //! is doing (`sd_notify(3)`). Without systemd, nothing of this does anything.
 
+use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dataplane::{Keeper, Role};
+use dataplane::{Keeper, Pulse, Role};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::time::{ClockId, clock_gettime};
 use snapshot::Bind;
@@ -66,6 +67,27 @@ impl Notify {
             *last = Instant::now();
             self.say("WATCHDOG=1");
         }
+    }
+
+    /// Shows on a thread of its own that this process lives, for as long as all its cores do, where
+    /// that is wanted: for a gateway without a supervisor.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn keep_alive(mut self, pulse: Pulse) -> io::Result<()> {
+        let Some((every, _)) = self.watchdog else { return Ok(()) };
+        let mut before = pulse.read();
+        let watch = move || {
+            loop {
+                std::thread::sleep(every);
+                let now = pulse.read();
+                if now.iter().zip(&before).all(|(now, before)| now != before) {
+                    self.alive();
+                }
+                before = now;
+            }
+        };
+        std::thread::Builder::new().name("gateward-pulse".into()).spawn(watch).map(drop)
     }
 
     fn say(&self, what: &str) {

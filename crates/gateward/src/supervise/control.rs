@@ -2,13 +2,14 @@
 //! One line of JSON each way. Only its owner may connect; and as long as it answers, nobody else
 //! uses the directory.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Mode;
+use rustix::process::umask;
 use serde::{Deserialize, Serialize};
 
 /// The socket's name.
@@ -61,9 +62,12 @@ impl Control {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listening = UnixListener::bind(&path)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
-        Self::over(listening.into(), directory)
+        // From its first moment on, its owner's alone. No other thread makes files meanwhile: there
+        // is none.
+        let before = umask(Mode::RWXG | Mode::RWXO);
+        let listening = UnixListener::bind(&path);
+        umask(before);
+        Self::over(listening?.into(), directory)
     }
 
     /// The one that was opened in this directory before.

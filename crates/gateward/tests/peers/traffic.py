@@ -7,6 +7,7 @@ what went wrong (`bad`, `why`), and the longest time a call took (`worst`).
 
 kept       HTTP/1.1, each thread on a connection it keeps
 fresh      HTTP/1.1, a connection for each call
+tls        HTTP/1.1 over TLS, each thread on a connection it keeps; certificates are not looked at
 grpc       gRPC: HTTP/2 connections that are kept
 websocket  conversations, one after the other, each on a connection of its own
 
@@ -15,6 +16,7 @@ RETRY: seconds for which a call that failed is made again, as may be done with i
 
 import http.client
 import json
+import ssl
 import sys
 import threading
 import time
@@ -25,8 +27,11 @@ stop = threading.Event()
 good, bad, why, worst = [0] * threads, [0] * threads, [], [0.0] * threads
 
 
-def over_http(kept):
-    connection = http.client.HTTPConnection(host, timeout=60)
+def over_http(kept, tls=False):
+    if tls:
+        connection = http.client.HTTPSConnection(host, timeout=60, context=ssl._create_unverified_context())
+    else:
+        connection = http.client.HTTPConnection(host, timeout=60)
 
     def call():
         try:
@@ -71,7 +76,13 @@ def over_websocket():
     return call
 
 
-MAKE = {"kept": lambda: over_http(True), "fresh": lambda: over_http(False), "grpc": over_grpc, "websocket": over_websocket}
+MAKE = {
+    "kept": lambda: over_http(True),
+    "fresh": lambda: over_http(False),
+    "tls": lambda: over_http(True, tls=True),
+    "grpc": over_grpc,
+    "websocket": over_websocket,
+}
 
 
 def run(me):
