@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Instant;
 
-use rustix::process::{WaitOptions, WaitStatus, waitpid};
+use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 
 use super::Supervisor;
-use super::message::{Order, Start};
+use super::message::{Order, Report, Start};
 use super::server::{Server, Stage};
 use super::upgrade::arguments;
 use crate::cli::Exit;
@@ -29,7 +29,7 @@ impl Supervisor {
     }
 
     /// Starts a serving process by this binary.
-    pub(super) fn start(&mut self, program: &Path, workers: Option<u16>) -> std::io::Result<()> {
+    pub(super) fn start(&mut self, program: &Path, workers: Option<u16>) -> std::io::Result<Pid> {
         let mut server = Server::start(program, &arguments(workers))?;
         let mut all = self.kept.all();
         if let Err(error) = all.try_for_each(|(place, sockets)| server.hand_over(place, sockets)) {
@@ -44,8 +44,9 @@ impl Supervisor {
             told: self.told.clone(),
         }));
         tracing::debug!(pid = server.number(), "a serving process was started");
+        let pid = server.pid;
         self.servers.push(server);
-        Ok(())
+        Ok(pid)
     }
 
     /// Takes leave of those that have ended. Gives how this process is to end, once it is to.
@@ -55,9 +56,11 @@ impl Supervisor {
             match waitpid(Some(server.pid), WaitOptions::NOHANG) {
                 Ok(None) | Err(rustix::io::Errno::INTR) => at += 1,
                 ended => {
-                    // What it said last counts: why it ended.
+                    // What it said last counts: why it ended. Not that it is ready.
                     while let Some(heard) = self.servers.get_mut(at).and_then(Server::hear) {
-                        self.report(at, heard);
+                        if !matches!(heard.0, Report::Ready { .. }) {
+                            self.report(at, heard);
+                        }
                     }
                     let server = self.servers.swap_remove(at);
                     let status = ended.ok().flatten().map(|(_, status)| status);
@@ -100,12 +103,15 @@ impl Supervisor {
 
     fn crashed(&mut self, server: &Server, how: &str) {
         let verdict = self.crashes.note(server.crash(), Instant::now());
-        self.told.crashed += 1;
+        // One that served and was given up by its supervisor was stuck.
+        let stuck = server.stage == Stage::Serving && server.why.is_some();
+        let count = if stuck { &mut self.told.stuck } else { &mut self.told.crashed };
+        *count += 1;
         self.told.last = Some(format!("process {}: {how}", server.number()));
         self.start_at = Instant::now() + verdict.wait;
         tracing::error!(
             pid = server.number(),
-            restarts = self.told.crashed,
+            restarts = self.told.crashed + self.told.stuck,
             "a serving process ended: {how}; the next one starts {}",
             if verdict.wait.is_zero() { "now".into() } else { format!("in {:?}", verdict.wait) }
         );

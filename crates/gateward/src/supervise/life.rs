@@ -145,7 +145,6 @@ impl Supervisor {
                     Some(_) => {}
                     None => {
                         if let Some(stuck) = server.look() {
-                            self.told.stuck += u64::from(server.why.is_none());
                             give_up(server, stuck);
                         }
                     }

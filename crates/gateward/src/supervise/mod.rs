@@ -176,7 +176,7 @@ impl Supervisor {
             tv_nsec: timeout.subsec_nanos().into(),
         };
         let mut fds: Vec<PollFd<'_>> = vec![PollFd::from_borrowed_fd(self.signals.as_fd(), IN)];
-        for server in &self.servers {
+        for server in self.servers.iter().filter(|server| !server.is_deaf()) {
             let flags = if server.has_orders() { IN | PollFlags::OUT } else { IN };
             fds.push(PollFd::from_borrowed_fd(server.link().as_fd(), flags));
         }
@@ -193,9 +193,14 @@ impl Supervisor {
         servers.find_map(|(at, server)| server.hear().map(|heard| (at, heard)))
     }
 
-    /// Whether a serving process is there or on its way.
+    /// Whether a serving process is there or on its way. One that has a new binary to prove may
+    /// never be.
     fn is_served(&self) -> bool {
-        self.servers.iter().any(|server| server.stage != Stage::Leaving)
+        self.servers.iter().any(|server| match server.stage {
+            Stage::Serving => true,
+            Stage::Starting => !self.is_upgrade(server),
+            Stage::Leaving => false,
+        })
     }
 
     fn end(mut self, exit: Exit) -> Exit {

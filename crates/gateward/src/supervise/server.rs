@@ -53,6 +53,8 @@ pub struct Server {
     pulses: Vec<Pulse>,
     /// Looks since the last word of it.
     silent: u32,
+    /// Its end of the link is closed.
+    deaf: bool,
 }
 
 /// A core's pulse, and for how many looks it has not moved.
@@ -95,6 +97,7 @@ impl Server {
             outbox: VecDeque::new(),
             pulses: Vec::new(),
             silent: 0,
+            deaf: false,
         }
     }
 
@@ -144,9 +147,13 @@ impl Server {
     /// What it says next, and the sockets that come with it; none if it says nothing now.
     pub fn hear(&mut self) -> Option<(Report, Vec<OwnedFd>)> {
         match self.link.try_receive() {
-            Ok(heard) => {
+            Ok(Some(heard)) => {
                 self.silent = 0;
-                heard
+                Some(heard)
+            }
+            Ok(None) => {
+                self.deaf = true;
+                None
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
             Err(error) => {
@@ -154,6 +161,11 @@ impl Server {
                 None
             }
         }
+    }
+
+    /// Whether nothing more comes from it.
+    pub fn is_deaf(&self) -> bool {
+        self.deaf
     }
 
     /// It lives.

@@ -88,31 +88,32 @@ fn drop_workers(args: &mut Vec<OsString>) {
 }
 
 impl Supervisor {
-    pub(super) fn begin_upgrade(&mut self, workers: Option<u16>, mut caller: Option<Caller>) {
-        let problem = if self.stopping.is_some() {
-            Some("the gateway is stopping".into())
-        } else if self.upgrade.is_some() {
-            Some("an upgrade is under way".into())
-        } else if !self.servers.iter().any(|server| server.stage == Stage::Serving) {
-            Some("no process serves now: try again when one does".into())
-        } else {
-            let binary = self.program.identity();
-            let workers = workers.or(self.args.workers);
-            let path = self.program.path().to_owned();
-            match self.start(&path, workers) {
-                Ok(()) => {
-                    let Some(server) = self.servers.last() else { return };
-                    tracing::info!(pid = server.number(), "upgrading: the new binary was started");
-                    let (pid, caller) = (server.pid, caller.take());
-                    self.upgrade = Some(Upgrade { pid, binary, workers, caller });
-                    None
-                }
-                Err(error) => Some(format!("{} can't be started: {error}", path.display())),
-            }
-        };
-        if let Some(why) = problem {
-            answer(caller, Err(why));
+    pub(super) fn begin_upgrade(&mut self, workers: Option<u16>, caller: Option<Caller>) {
+        match self.start_new(workers) {
+            Ok(upgrade) => self.upgrade = Some(Upgrade { caller, ..upgrade }),
+            Err(why) => answer(caller, Err(why)),
         }
+    }
+
+    /// Starts the binary that stands on disk beside the one that serves.
+    fn start_new(&mut self, workers: Option<u16>) -> Result<Upgrade, String> {
+        if self.stopping.is_some() {
+            return Err("the gateway is stopping".into());
+        }
+        if self.upgrade.is_some() {
+            return Err("an upgrade is under way".into());
+        }
+        if !self.servers.iter().any(|server| server.stage == Stage::Serving) {
+            return Err("no process serves now: try again when one does".into());
+        }
+        let binary = self.program.identity();
+        let workers = workers.or(self.args.workers);
+        let path = self.program.path().to_owned();
+        let pid = self
+            .start(&path, workers)
+            .map_err(|error| format!("{} can't be started: {error}", path.display()))?;
+        tracing::info!(pid = pid.as_raw_nonzero(), "upgrading: the new binary was started");
+        Ok(Upgrade { pid, binary, workers, caller: None })
     }
 
     /// Whether this is the process that is to prove a new binary.

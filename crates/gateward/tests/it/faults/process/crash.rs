@@ -42,6 +42,38 @@ fn fa_J11_a_serving_process_that_is_killed_under_load_is_replaced_with_the_liste
     assert!(past["last"].as_str().unwrap().contains("signal 9"), "{past}");
 }
 
+/// Unix sockets are kept as well: through a crash, through an upgrade, until the end, which removes
+/// their files.
+///
+/// Seen to fail: with the supervisor keeping no sockets (`Kept::keep` does nothing), the next
+/// process opens another socket at the path, and an upgrade finds it in use.
+#[test]
+fn fa_J11_f_unix_sockets_are_kept_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("web.sock");
+    let shown = path.display();
+    let document =
+        format!("listeners: [ {{ name: web, bind: \"unix:{shown}\" }} ]\n{ADMIN}{}", fixed("one"));
+    let mut gateway = Gateway::start(&document);
+    let ask = || curl(&["--unix-socket", &shown.to_string(), "http://localhost/"]);
+    let inode = || std::os::unix::fs::MetadataExt::ino(&fs::metadata(&path).unwrap());
+    let (before, first) = (gateway.serving(), inode());
+    assert_eq!(ask(), "one");
+    signal("KILL", before);
+    replaced(&gateway, before);
+    assert_eq!(ask(), "one");
+    let (code, said) = super::upgrade::upgrade(&gateway, &[]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(ask(), "one");
+    assert_eq!(inode(), first, "it is the same socket");
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait(), 0);
+    assert!(!path.exists(), "its file is gone");
+}
+
+/// An admin listener for documents that have listeners of their own.
+const ADMIN: &str = "admin: { bind: \"127.0.0.1:@ADMIN@\" }\n";
+
 /// Whether a process has ended to its last thread, though nobody has taken note.
 fn is_dead(process: u64) -> bool {
     let threads = fs::read_dir(format!("/proc/{process}/task")).map_or(0, Iterator::count);
