@@ -14,6 +14,7 @@ use tokio::io::DuplexStream;
 
 use crate::accept::keeper::{Keeper, NoKeeper, Role, keep};
 use crate::accept::socket::{self, Listening, Opened};
+use crate::accept::spread;
 use crate::forward::endpoint::Health;
 use crate::forward::{Background, Fleet};
 use crate::observe::Observer;
@@ -80,6 +81,8 @@ struct Live {
     workers: Vec<Worker>,
     /// Where sockets come from, and who goes on with them.
     keeper: Arc<dyn Keeper>,
+    /// Addresses whose sockets come from a process before this one, until it is opened.
+    inherited: Vec<Bind>,
     /// Each core's sockets until it is opened.
     unopened: Vec<Vec<(Bind, Vec<Listening>)>>,
     observer: Arc<Observer>,
@@ -119,6 +122,7 @@ pub fn prepare(
     let mut live = Live {
         workers: Vec::with_capacity(count),
         keeper,
+        inherited: Vec::new(),
         unopened: Vec::with_capacity(count),
         observer: observer.clone(),
         _background: Background::start(fleet.clone()).map_err(StartError::Thread)?,
@@ -142,7 +146,14 @@ impl Handle {
     /// Lets connections in.
     pub fn open(&self) {
         let mut live = self.lock();
-        let unopened = take(&mut live.unopened);
+        let (unopened, inherited) = (take(&mut live.unopened), take(&mut live.inherited));
+        for (bind, sockets) in unopened.first().into_iter().flatten() {
+            if let Some(first) = sockets.first().filter(|_| inherited.contains(bind))
+                && let Err(error) = spread::over(first, live.workers.len())
+            {
+                tracing::warn!(%error, "connections to {bind} are spread unevenly");
+            }
+        }
         for (worker, sockets) in live.workers.iter().zip(unopened) {
             let _ = worker.orders.send(Order::Open(sockets));
         }
@@ -277,6 +288,9 @@ impl Live {
         };
         for (bind, opened) in &sockets {
             let address = opened.sockets.first().and_then(Listening::address);
+            if opened.inherited {
+                self.inherited.push(bind.clone());
+            }
             if !opened.kept {
                 keep(&*self.keeper, Role::Listener, bind, &opened.sockets);
             }

@@ -6,6 +6,7 @@ pub(crate) mod io;
 pub(crate) mod keeper;
 pub(crate) mod proxy_protocol;
 pub(crate) mod socket;
+pub(crate) mod spread;
 pub(crate) mod tls;
 mod welcome;
 

@@ -52,6 +52,8 @@ impl AsFd for Listening {
 pub(crate) struct Opened {
     /// At least one for each core.
     pub sockets: Vec<Listening>,
+    /// Some of them come from a process before this one, which may have had more cores or fewer.
+    pub inherited: bool,
     /// None of them is new.
     pub kept: bool,
 }
@@ -69,14 +71,15 @@ pub(crate) fn take(
 ) -> io::Result<Opened> {
     let handed = keeper.take(role, bind);
     if handed.is_empty() {
-        return Ok(Opened { sockets: open(bind, cores)?, kept: false });
+        return Ok(Opened { sockets: open(bind, cores)?, inherited: false, kept: false });
     }
     adopt(bind, handed, cores)
 }
 
 /// Takes sockets over. Where there are fewer than cores, more are opened beside them, or they are
 /// shared if they were made to stand alone. Where there are more, all stay: connections wait in
-/// each, and closing one would cut them off.
+/// each, and closing one would cut them off. [`super::spread`] sees to it that the cores have the
+/// same share all the same.
 fn adopt(bind: &Bind, handed: Vec<OwnedFd>, cores: usize) -> io::Result<Opened> {
     let mut sockets = Vec::with_capacity(cores.max(handed.len()));
     for socket in handed {
@@ -97,7 +100,7 @@ fn adopt(bind: &Bind, handed: Vec<OwnedFd>, cores: usize) -> io::Result<Opened> 
         };
         sockets.push(more);
     }
-    Ok(Opened { sockets, kept })
+    Ok(Opened { sockets, inherited: true, kept })
 }
 
 /// A socket that was handed over, made one of ours.
