@@ -77,15 +77,18 @@ impl Loader {
         };
         for saved in store.map(Store::kept).unwrap_or_default() {
             match self.load_around(path, &WithSaved(&saved)) {
-                Ok(loaded) if !avoided(&loaded) => {
+                Ok(loaded) if avoided(&loaded) => {
+                    store.into_iter().for_each(|store| store.forget(&saved))
+                }
+                Ok(loaded) => {
                     let why = why.trim_end();
                     tracing::error!("the document is not used, the last good one is\n{why}");
                     watch.extend(loaded.files.iter().cloned());
                     return Ok(First { loaded, fallback: Some(why.into()), files: watch });
                 }
-                Ok(_) => {}
                 Err(report) => {
-                    tracing::error!("a last good document is refused\n{}", report.render(false))
+                    let why = report.render(false);
+                    tracing::error!("a last good document is refused\n{why}");
                 }
             }
         }

@@ -97,7 +97,11 @@ pub async fn stop(instance: &Arc<Instance>, plan: &Plan, mut commands: Commands)
         instance.close_admin();
     }
     let lead = if replaced { Duration::ZERO } else { plan.lead };
-    tracing::info!(?lead, grace = ?plan.grace, "stopping; SIGQUIT stops at once");
+    if replaced {
+        tracing::info!(grace = ?plan.grace, "another process serves; this one ends what it has");
+    } else {
+        tracing::info!(?lead, grace = ?plan.grace, "stopping; SIGQUIT stops at once");
+    }
     let (ended, grace) = (instance.clone(), plan.grace);
     let drained = async move {
         tokio::time::sleep(lead).await;

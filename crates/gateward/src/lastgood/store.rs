@@ -92,6 +92,19 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps a document no longer: it brought serving processes down, and the one before it must
+    /// not give way to the next for its sake.
+    pub fn forget(&self, saved: &Saved) {
+        let mut numbers = self.numbers();
+        numbers.retain(|number| self.read(*number).is_ok_and(|kept| kept.files == saved.files));
+        for number in numbers {
+            let path = self.path(number);
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::error!("a document that crashed stays: {}: {error}", path.display());
+            }
+        }
+    }
+
     /// The documents kept, the last one first. One that can't be read is left out, and said.
     pub fn kept(&self) -> Vec<Saved> {
         let mut copies = Vec::new();

@@ -176,6 +176,16 @@ fn fa_J13_a_document_that_brings_processes_down_is_taken_back() {
     gateway.write(&fixed("better"));
     assert_eq!(gateway.reload().0, "200");
     assert_eq!(curl(&[&gateway.url("/")]), "better");
+    let kept = stored(&gateway);
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    assert!(kept.iter().all(|text| !text.contains("poison")), "{kept:?}");
+}
+
+/// The documents in a gateway's state directory.
+fn stored(gateway: &Gateway) -> Vec<String> {
+    let files = fs::read_dir(gateway.dir().join("state")).unwrap().flatten();
+    let good = files.filter(|file| file.file_name().to_string_lossy().ends_with(".good"));
+    good.map(|file| fs::read_to_string(file.path()).unwrap()).collect()
 }
 
 /// Secrets that a document names are not in what is kept of it.
@@ -190,15 +200,8 @@ fn fa_J12_b_no_secret_that_is_named_is_stored() {
         |dir| fs::write(dir.join("secret"), "open sesame").unwrap(),
     );
     assert_eq!(curl(&[&gateway.url("/")]), "open sesame");
-    let state = gateway.dir().join("state");
-    let stored = || {
-        fs::read_dir(&state)
-            .unwrap()
-            .flatten()
-            .filter(|entry| entry.file_name().to_string_lossy().ends_with(".good"))
-    };
-    until("the document is stored", || stored().next().is_some());
-    let text = fs::read_to_string(stored().next().unwrap().path()).unwrap();
+    until("the document is stored", || stored(&gateway).len() == 1);
+    let text = &stored(&gateway)[0];
     assert!(text.contains("${file:secret}") && !text.contains("sesame"), "{text}");
 }
 

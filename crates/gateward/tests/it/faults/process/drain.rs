@@ -53,7 +53,7 @@ fn fa_J07_a_gateway_that_stops_does_so_in_order() {
          - {{ name: all, upstream: \"http://127.0.0.1:{}\" }}\n",
         ws.port, origin.port
     );
-    let flags = ["--lead", "3", "--grace", "12"];
+    let flags = ["--lead", "3", "--grace", "20"];
     let mut gateway = Gateway::start_with(&document, &flags, |_| {});
     let mut idle: Vec<TcpStream> = (0..100).map(|_| connected(&gateway, GET)).collect();
     for stream in &mut idle {
@@ -130,7 +130,7 @@ fn fa_J08_a_request_that_meets_the_close_is_answered_whole_or_not_at_all() {
     let origin = Peer::origin("one");
     let get = format!("GET /big/{LONG} HTTP/1.1\r\nHost: a\r\n\r\n");
     for _ in 0..3 {
-        let mut gateway = Gateway::start_with(&over(&origin), &["--grace", "20"], |_| {});
+        let mut gateway = Gateway::start_with(&over(&origin), &["--grace", "60"], |_| {});
         let (answered, answers) = mpsc::channel();
         let clients: Vec<_> = (0..10)
             .map(|_| {
@@ -213,7 +213,8 @@ fn fa_J09_the_hard_stop_cuts_off_and_records_each_request() {
 #[test]
 fn fa_J10_b_nor_do_they_without_a_supervisor() {
     let origin = Peer::origin("one");
-    let mut gateway = Gateway::start_with(&over(&origin), &["--no-supervisor"], |_| {});
+    let mut gateway =
+        Gateway::start_with(&over(&origin), &["--no-supervisor", "--grace", "300"], |_| {});
     assert_eq!(gateway.serving(), u64::from(gateway.id()));
     let mut streams = connected(&gateway, EVENTS);
     assert!(head(&mut streams).starts_with("HTTP/1.1 200"));
@@ -235,7 +236,7 @@ fn fa_J10_b_nor_do_they_without_a_supervisor() {
 #[test]
 fn fa_J10_storms_of_signals_change_nothing() {
     let origin = Peer::origin("one");
-    let mut gateway = Gateway::start(&over(&origin));
+    let mut gateway = Gateway::start_with(&over(&origin), &["--grace", "300"], |_| {});
     let mut streams = connected(&gateway, EVENTS);
     assert!(head(&mut streams).starts_with("HTTP/1.1 200"));
     for _ in 0..50 {

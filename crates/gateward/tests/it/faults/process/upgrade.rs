@@ -105,7 +105,7 @@ fn fa_J02_b_a_signal_upgrades_too() {
 /// ready, nobody serves.
 #[test]
 fn fa_J04_a_new_binary_that_is_no_good_changes_nothing() {
-    let gateway = own(&fixed("one"), &["--start-patience", "10"]);
+    let gateway = own(&fixed("one"), &["--start-patience", "20"]);
     let before = gateway.serving();
     let load = Traffic::start("fresh", gateway.port, "/", 2, 0);
     replace(&gateway, "#!/bin/sh\nexit 7\n");
@@ -118,7 +118,7 @@ fn fa_J04_a_new_binary_that_is_no_good_changes_nothing() {
     replace(&gateway, "#!/bin/sh\nexec sleep 1000\n");
     let (code, said) = upgrade(&gateway, &[]);
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("not ready within 10 s"), "{said}");
+    assert!(said.contains("not ready within 20 s"), "{said}");
     assert_eq!(gateway.serving(), before);
     load.stop_unharmed();
     assert_eq!(gateway.status()["past"]["crashed"], 0);
