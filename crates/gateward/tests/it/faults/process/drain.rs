@@ -214,7 +214,7 @@ fn fa_J09_the_hard_stop_cuts_off_and_records_each_request() {
 fn fa_J10_b_nor_do_they_without_a_supervisor() {
     let origin = Peer::origin("one");
     let mut gateway =
-        Gateway::start_with(&over(&origin), &["--no-supervisor", "--grace", "300"], |_| {});
+        Gateway::start_with(&over(&origin), &["--no-supervisor", "--grace", "100"], |_| {});
     assert_eq!(gateway.serving(), u64::from(gateway.id()));
     let mut streams = connected(&gateway, EVENTS);
     assert!(head(&mut streams).starts_with("HTTP/1.1 200"));
@@ -236,7 +236,7 @@ fn fa_J10_b_nor_do_they_without_a_supervisor() {
 #[test]
 fn fa_J10_storms_of_signals_change_nothing() {
     let origin = Peer::origin("one");
-    let mut gateway = Gateway::start_with(&over(&origin), &["--grace", "300"], |_| {});
+    let mut gateway = Gateway::start_with(&over(&origin), &["--grace", "100"], |_| {});
     let mut streams = connected(&gateway, EVENTS);
     assert!(head(&mut streams).starts_with("HTTP/1.1 200"));
     for _ in 0..50 {
