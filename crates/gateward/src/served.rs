@@ -42,6 +42,8 @@ impl Served {
         // SAFETY: the supervisor opened it for this process and named it once.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
+        // Started by a link below /proc, it would be known by the name of that.
+        rustix::thread::set_name(c"gateward")?;
         let link = Arc::new(Link::inherited(fd)?);
         let mut kept: HashMap<Place, Vec<OwnedFd>> = HashMap::new();
         let start = loop {

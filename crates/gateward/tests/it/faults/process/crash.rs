@@ -37,6 +37,8 @@ fn fa_J11_a_serving_process_that_is_killed_under_load_is_replaced_with_the_liste
     for load in loads {
         load.stop_unharmed();
     }
+    let name = fs::read_to_string(format!("/proc/{}/comm", gateway.serving())).unwrap();
+    assert_eq!(name.trim(), "gateward", "operators find it by its name");
     let past = &gateway.status()["past"];
     assert_eq!((&past["crashed"], &past["stuck"]), (&4.into(), &0.into()), "{past}");
     assert!(past["last"].as_str().unwrap().contains("signal 9"), "{past}");
