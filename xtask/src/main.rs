@@ -4,6 +4,7 @@ mod bench;
 mod command;
 mod comments;
 mod edges;
+mod endure;
 mod format;
 mod generate;
 mod needs;
@@ -22,6 +23,8 @@ The project's own tasks.
   cargo xtask tidy                 the rules that can be checked without running the product
   cargo xtask fmt [--check]        formats every Rust file of the repository
   cargo xtask generate [--check]   writes contracts/ and docs/manual/ from the code
+  cargo xtask endure reloads|upgrades|kills [TIMES]
+                                   the tests of a process's life many times over, with figures
   cargo xtask bench [OPTIONS]      measures against nginx, HAProxy and the raw relay; `bench --help`
 ";
 
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         "tidy" => none(rest).and_then(|()| tidy::run()),
         "fmt" => check_flag(rest).and_then(format::run),
         "generate" => check_flag(rest).and_then(generate::run),
+        "endure" => endure::run(rest),
         "bench" => bench::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -41,6 +41,10 @@ pub(crate) struct Core {
     draining: Cell<bool>,
     /// Wakes who has to look at what runs now.
     swapped: Notify,
+    /// The grace is over.
+    cut: Cell<bool>,
+    /// Exchanges that run.
+    running: Cell<usize>,
     #[allow(
         clippy::vec_box,
         reason = "an exchange is large: its box is handed on, it is not moved"
@@ -85,6 +89,8 @@ impl Core {
             current: RefCell::new(running),
             draining: Cell::new(false),
             swapped: Notify::new(),
+            cut: Cell::new(false),
+            running: Cell::new(0),
             spare: RefCell::default(),
         }
     }
@@ -119,6 +125,21 @@ impl Core {
         self.draining.get()
     }
 
+    /// Whether what still runs is being cut off.
+    pub fn is_cut(&self) -> bool {
+        self.cut.get()
+    }
+
+    /// The grace is over: what runs is cut off.
+    pub fn cut(&self) {
+        self.cut.set(true);
+    }
+
+    /// Exchanges that run.
+    pub fn exchanges(&self) -> usize {
+        self.running.get()
+    }
+
     /// Starts going down.
     pub fn drain(&self) {
         self.draining.set(true);
@@ -126,6 +147,7 @@ impl Core {
 
     /// An exchange for a request that begins now on `connection`, with the memory of one before it.
     pub fn take_exchange(&self, connection: &Arc<policy::Connection>) -> Box<Exchange> {
+        self.running.set(self.running.get() + 1);
         let mut x = match self.spare.borrow_mut().pop() {
             Some(mut x) => {
                 x.connection.clone_from(connection);
@@ -141,6 +163,7 @@ impl Core {
 
     /// Takes back an exchange that is over.
     pub fn give_exchange(&self, mut x: Box<Exchange>) {
+        self.running.set(self.running.get().saturating_sub(1));
         x.clear();
         let held = x.request.headers.capacity() + x.response.headers.capacity();
         let mut spare = self.spare.borrow_mut();

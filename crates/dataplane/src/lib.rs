@@ -27,8 +27,9 @@ pub mod testing;
 mod tunnel;
 mod worker;
 
+pub use accept::keeper::{Keeper, NoKeeper, Role};
 pub use codec::normalize::canonical;
-pub use live::{Handle, Options, StartError, start};
+pub use live::{Handle, Options, Pulse, StartError, prepare, start};
 pub use observe::Observer;
 pub use observe::reloads::{LastReloads, Refused, Reloads, Taken};
 pub use overload::{MemoryMeter, OverloadStatus};

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::sync::atomic::AtomicUsize;
+use std::mem::take;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -11,7 +12,10 @@ use base::{Clock, Problem, Problems};
 use snapshot::{Bind, Snapshot};
 use tokio::io::DuplexStream;
 
-use crate::accept::socket::{self, Listening};
+use crate::accept::keeper::{Keeper, NoKeeper, Role, keep};
+use crate::accept::socket::{self, Listening, Opened};
+use crate::accept::spread;
+use crate::forward::endpoint::Health;
 use crate::forward::{Background, Fleet};
 use crate::observe::Observer;
 use crate::overload::{MemoryMeter, OverloadStatus, Watch};
@@ -67,8 +71,25 @@ pub struct Handle {
     _watch: Watch,
 }
 
+/// Shows which cores' tasks get their turn. Reading it waits for nobody.
+#[derive(Clone, Debug)]
+pub struct Pulse(Vec<Arc<AtomicU64>>);
+
+impl Pulse {
+    /// A number for each core, which moves on at least once a second for as long as all is well.
+    pub fn read(&self) -> Vec<u64> {
+        self.0.iter().map(|pulse| pulse.load(Ordering::Relaxed)).collect()
+    }
+}
+
 struct Live {
     workers: Vec<Worker>,
+    /// Where sockets come from, and who goes on with them.
+    keeper: Arc<dyn Keeper>,
+    /// Addresses whose sockets come from a process before this one, until it is opened.
+    inherited: Vec<Bind>,
+    /// Each core's sockets until it is opened.
+    unopened: Vec<Vec<(Bind, Vec<Listening>)>>,
     observer: Arc<Observer>,
     fleet: Arc<Fleet>,
     /// Lookups and health checks.
@@ -85,11 +106,29 @@ struct Live {
 /// # Errors
 /// A listener's address can't be used; a thread can't be made.
 pub fn start(snapshot: Arc<Snapshot>, options: Options) -> Result<Handle, StartError> {
+    let handle = prepare(snapshot, options, Arc::new(NoKeeper))?;
+    handle.open();
+    Ok(handle)
+}
+
+/// Starts the data plane, with sockets that `keeper` may have, but lets no connection in before
+/// [`Handle::open`].
+///
+/// # Errors
+/// As with [`start`].
+pub fn prepare(
+    snapshot: Arc<Snapshot>,
+    options: Options,
+    keeper: Arc<dyn Keeper>,
+) -> Result<Handle, StartError> {
     let count = options.workers.max(1);
     let observer = Observer::new(count, options.clock.clone());
     let fleet = Fleet::new(options.clock.clone());
     let mut live = Live {
         workers: Vec::with_capacity(count),
+        keeper,
+        inherited: Vec::new(),
+        unopened: Vec::with_capacity(count),
         observer: observer.clone(),
         _background: Background::start(fleet.clone()).map_err(StartError::Thread)?,
         fleet,
@@ -98,7 +137,10 @@ pub fn start(snapshot: Arc<Snapshot>, options: Options) -> Result<Handle, StartE
         bound: HashMap::new(),
     };
     let plans = live.plan(&snapshot, count).map_err(StartError::Listeners)?;
-    for (number, plan) in plans.into_iter().enumerate() {
+    for (number, mut plan) in plans.into_iter().enumerate() {
+        let sockets = plan.doors.iter_mut();
+        let sockets = sockets.map(|door| (door.listener.bind.clone(), take(&mut door.sockets)));
+        live.unopened.push(sockets.collect());
         let worker = Worker::start(number, options.clock.clone(), plan);
         live.workers.push(worker.map_err(StartError::Thread)?);
     }
@@ -109,6 +151,39 @@ pub fn start(snapshot: Arc<Snapshot>, options: Options) -> Result<Handle, StartE
 }
 
 impl Handle {
+    /// Lets connections in.
+    pub fn open(&self) {
+        let mut live = self.lock();
+        let (unopened, inherited) = (take(&mut live.unopened), take(&mut live.inherited));
+        for (bind, sockets) in unopened.first().into_iter().flatten() {
+            if let Some(first) = sockets.first().filter(|_| inherited.contains(bind))
+                && let Err(error) = spread::over(first, live.workers.len())
+            {
+                tracing::warn!(%error, "connections to {bind} are spread unevenly");
+            }
+        }
+        for (worker, sockets) in live.workers.iter().zip(unopened) {
+            let _ = worker.orders.send(Order::Open(sockets));
+        }
+    }
+
+    /// The pulse of its cores.
+    pub fn pulse(&self) -> Pulse {
+        let live = self.lock();
+        Pulse(live.workers.iter().map(|worker| worker.pulse.clone()).collect())
+    }
+
+    /// Whether every endpoint that is checked was checked once.
+    pub fn is_checked(&self) -> bool {
+        let fleet = self.lock().fleet.clone();
+        let checked = fleet.current();
+        let mut checked = checked.iter().filter(|upstream| upstream.config.health.is_some());
+        checked.all(|upstream| {
+            let members = upstream.state.members();
+            members.list.iter().all(|member| member.endpoint.health() != Health::Unknown)
+        })
+    }
+
     /// Runs by `snapshot` from now on, on all cores, once this returns. Requests under way end by
     /// the snapshot they began with. New listeners open, listeners that are gone finish what they
     /// have.
@@ -118,6 +193,10 @@ impl Handle {
     pub fn swap(&self, snapshot: Arc<Snapshot>) -> Result<(), Problems> {
         let mut live = self.lock();
         let count = live.workers.len();
+        if count == 0 {
+            let what = "the gateway is stopping";
+            return Err(vec![Problem::new(&base::Pointer::root(), what)]);
+        }
         let plans = live.plan(&snapshot, count)?;
         let (done, all_done) = mpsc::channel();
         for (worker, plan) in live.workers.iter().zip(plans) {
@@ -131,19 +210,27 @@ impl Handle {
     }
 
     /// Takes no more connections, lets running requests end, and ends when they did or `grace` is
-    /// over.
+    /// over. The addresses are closed.
     pub fn drain(&self, grace: Duration) {
-        let mut live = self.lock();
-        for worker in &live.workers {
+        {
+            let mut live = self.lock();
+            for bind in live.listeners.keys() {
+                live.keeper.release(Role::Listener, bind);
+                socket::clean_up(bind);
+            }
+            live.listeners.clear();
+        }
+        self.leave(grace);
+    }
+
+    /// The same, while another process goes on with the sockets.
+    pub fn leave(&self, grace: Duration) {
+        // Not held while it takes its time: others want to know how it is doing.
+        let mut workers = take(&mut self.lock().workers);
+        for worker in &workers {
             let _ = worker.orders.send(Order::Drain(grace));
         }
-        for worker in &mut live.workers {
-            worker.join();
-        }
-        for bind in live.listeners.keys() {
-            socket::clean_up(bind);
-        }
-        live.listeners.clear();
+        workers.iter_mut().for_each(Worker::join);
     }
 
     /// The snapshot it runs by.
@@ -192,13 +279,13 @@ impl Live {
     /// What each of `count` cores is to do to run by `snapshot`. Opens the sockets that are
     /// missing.
     fn plan(&mut self, snapshot: &Arc<Snapshot>, count: usize) -> Result<Vec<Plan>, Problems> {
-        let mut sockets: HashMap<Bind, Vec<Listening>> = HashMap::new();
+        let mut sockets: HashMap<Bind, Opened> = HashMap::new();
         let mut problems = Problems::new();
         for (number, listener) in snapshot.listeners.iter().enumerate() {
             if self.listeners.contains_key(&listener.bind) {
                 continue;
             }
-            match socket::open(&listener.bind, count) {
+            match socket::take(&*self.keeper, Role::Listener, &listener.bind, count) {
                 Ok(opened) => drop(sockets.insert(listener.bind.clone(), opened)),
                 Err(error) => problems.push(problem(number, &listener.bind, &error)),
             }
@@ -208,20 +295,32 @@ impl Live {
             problems.extend(wrong.into_iter().map(|what| Problem::new(&root, what)));
         });
         let (true, Ok(observed)) = (problems.is_empty(), observed) else {
-            sockets.keys().for_each(socket::clean_up);
+            let new = sockets.iter().filter(|(_, opened)| !opened.kept);
+            new.for_each(|(bind, _)| socket::clean_up(bind));
             return Err(problems);
         };
         self.observer.overload.follow(&snapshot.limits);
         for (bind, opened) in &sockets {
-            let address = opened.first().and_then(Listening::address);
+            let address = opened.sockets.first().and_then(Listening::address);
+            if opened.inherited {
+                self.inherited.push(bind.clone());
+            }
+            if !opened.kept {
+                keep(&*self.keeper, Role::Listener, bind, &opened.sockets);
+            }
             self.bound.insert(bind.clone(), address.unwrap_or_else(|| bind.clone()));
             self.listeners.insert(bind.clone(), Arc::default());
         }
         let stays = |bind: &Bind| snapshot.listeners.iter().any(|known| known.bind == *bind);
-        self.listeners.keys().filter(|bind| !stays(bind)).for_each(socket::clean_up);
+        for gone in self.listeners.keys().filter(|bind| !stays(bind)) {
+            self.keeper.release(Role::Listener, gone);
+            socket::clean_up(gone);
+        }
         self.listeners.retain(|bind, _| stays(bind));
         self.bound.retain(|bind, _| stays(bind));
         let upstreams = self.fleet.apply(snapshot);
+        let deal = |(bind, opened): (Bind, Opened)| (bind, socket::deal(opened.sockets, count));
+        let mut sockets = sockets.into_iter().map(deal).collect();
         let plan = |_| Plan {
             snapshot: snapshot.clone(),
             observed: observed.clone(),
@@ -235,13 +334,13 @@ impl Live {
     fn doors(
         &self,
         snapshot: &Snapshot,
-        sockets: &mut HashMap<Bind, Vec<Listening>>,
+        sockets: &mut HashMap<Bind, Vec<Vec<Listening>>>,
     ) -> Vec<DoorPlan> {
         let door = |listener: &Arc<snapshot::Listener>| DoorPlan {
             listener: listener.clone(),
             open: self.listeners.get(&listener.bind).cloned().unwrap_or_default(),
             series: self.observer.metrics.listener(&listener.name),
-            socket: sockets.get_mut(&listener.bind).and_then(Vec::pop),
+            sockets: sockets.get_mut(&listener.bind).and_then(Vec::pop).unwrap_or_default(),
         };
         snapshot.listeners.iter().map(door).collect()
     }

@@ -64,6 +64,7 @@ pub(crate) async fn serve<C: Client>(core: &Rc<Core>, x: &mut Exchange, client: 
     let (mut close, tunnel) = match outcome {
         Some(Ok(tunnel)) => (core.is_draining(), tunnel),
         Some(Err(refusal)) => (enforce::refuse(x, refusal), None),
+        None if core.is_cut() => (enforce::refuse(x, Refusal::new(&codes::DRAINING)), None),
         None => (enforce::refuse(x, Refusal::new(&codes::CALLER_GONE)), None),
     };
     close |= core.overload.saves();

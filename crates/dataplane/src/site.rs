@@ -28,6 +28,15 @@ use crate::overload;
 /// Time between two looks at idle connections.
 const SWEEP: Duration = Duration::from_secs(5);
 
+/// Time in which the idle connections of a listener that is gone leave.
+const SPREAD: Duration = Duration::from_secs(5);
+
+/// Time to tell those who are cut off.
+const LAST: Duration = Duration::from_secs(1);
+
+/// Wait between two looks whether they have gone.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// What a core is to run by, with its own share of new sockets.
 pub(crate) struct Plan {
     /// The snapshot.
@@ -48,8 +57,8 @@ pub(crate) struct DoorPlan {
     pub open: Arc<AtomicUsize>,
     /// Its metrics.
     pub series: Arc<ListenerSeries>,
-    /// Its socket, if it is new.
-    pub socket: Option<Listening>,
+    /// Its sockets, if it is new.
+    pub sockets: Vec<Listening>,
 }
 
 /// A core at work.
@@ -80,6 +89,23 @@ impl Site {
         self.open_doors(plan.doors);
     }
 
+    /// Lets connections in by these sockets of its doors.
+    pub fn open(&self, sockets: Vec<(Bind, Vec<Listening>)>) {
+        for (bind, sockets) in sockets {
+            let doors = self.doors.borrow();
+            let door = doors.iter().find(|(known, _)| *known == bind).map(|(_, door)| door.clone());
+            if let Some(door) = door {
+                self.accept(&door, sockets);
+            }
+        }
+    }
+
+    fn accept(&self, door: &Rc<Door>, sockets: Vec<Listening>) {
+        for socket in sockets {
+            spawn_local(accept::run(self.core.clone(), door.clone(), socket));
+        }
+    }
+
     /// Serves an in-memory connection as one of the listener of this name.
     pub fn connect(&self, name: &str, stream: DuplexStream) {
         let doors = self.doors.borrow();
@@ -106,9 +132,11 @@ impl Site {
         self.core.drain();
         let mut all = self.leaving.take();
         all.extend(self.doors.take().into_iter().map(|(_, door)| door));
+        let now = self.core.timers.now();
         for door in &all {
-            door.close();
+            door.close(now.after(grace / 4));
         }
+        self.core.running().upstreams.iter().for_each(|upstream| upstream.close_idle());
         let mut deadline = Deadline::after(&self.core.timers, grace);
         let empty = poll_fn(|cx| {
             let left: usize = all.iter().map(|door| door.poll_len(cx)).sum();
@@ -119,8 +147,26 @@ impl Site {
             tracing::warn!(
                 core = self.core.number,
                 connections = left,
+                exchanges = self.core.exchanges(),
                 "the grace is over, cutting off"
             );
+            self.cut(&all).await;
+        }
+    }
+
+    /// Ends what still runs behind these doors, and waits until it has: each exchange is recorded,
+    /// and told where that can be.
+    async fn cut(&self, all: &[Rc<Door>]) {
+        self.core.cut();
+        all.iter().for_each(|door| door.cut());
+        let mut deadline = Deadline::after(&self.core.timers, LAST);
+        let ended = async {
+            while self.core.exchanges() > 0 || all.iter().any(|door| door.len() > 0) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if deadline.within(ended).await.is_err() {
+            tracing::warn!(core = self.core.number, "some exchanges end without a word");
         }
     }
 
@@ -128,28 +174,23 @@ impl Site {
     fn open_doors(&self, plans: Vec<DoorPlan>) {
         let before = self.doors.take();
         let mut now = Vec::with_capacity(plans.len());
-        for DoorPlan { listener, open, series, socket } in plans {
+        for DoorPlan { listener, open, series, sockets } in plans {
             let bind = listener.bind.clone();
             let stays =
                 before.iter().find(|(known, _)| *known == bind).map(|(_, door)| door.clone());
-            let door = match (stays, socket) {
-                (Some(door), None) => {
+            let door = match stays {
+                Some(door) if sockets.is_empty() => {
                     door.change(listener);
                     door
                 }
-                (_, socket) => {
-                    let door = Door::new(listener, open, series);
-                    if let Some(socket) = socket {
-                        spawn_local(accept::run(self.core.clone(), door.clone(), socket));
-                    }
-                    door
-                }
+                _ => Door::new(listener, open, series),
             };
+            self.accept(&door, sockets);
             now.push((bind, door));
         }
         for (_, gone) in &before {
             if !now.iter().any(|(_, door)| Rc::ptr_eq(door, gone)) {
-                gone.close();
+                gone.close(self.core.timers.now().after(SPREAD));
                 self.leaving.borrow_mut().push(gone.clone());
             }
         }

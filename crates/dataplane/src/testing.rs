@@ -127,6 +127,7 @@ impl Plane {
             reloaded: None,
             upstreams: &[],
             overload: &self.observer.overload.status(),
+            past: &crate::admin::Past::default(),
         };
         self.observer.metrics.page(&gauges, Format::Prometheus)
     }
@@ -154,7 +155,7 @@ fn plan(
         listener: listener.clone(),
         open: Arc::default(),
         series: observer.metrics.listener(&listener.name),
-        socket: None,
+        sockets: Vec::new(),
     };
     Ok(Plan {
         snapshot: snapshot.clone(),

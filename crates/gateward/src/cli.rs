@@ -21,6 +21,16 @@ pub enum Exit {
     NoRoute,
 }
 
+impl Exit {
+    /// What a serving process that never served ended with.
+    pub const fn of(code: Option<i32>) -> Self {
+        match code {
+            Some(3) => Self::Refused,
+            _ => Self::Failed,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
@@ -52,6 +62,8 @@ pub struct Cli {
 pub enum Command {
     /// Carry traffic by a document, and follow its changes.
     Run(RunArgs),
+    /// Have a running gateway go on by the binary that stands on disk now, without a break.
+    Upgrade(UpgradeArgs),
     /// Check a document: report everything wrong with it, or say that nothing is.
     Check(CheckArgs),
     /// Say what would happen to a request, and why.
@@ -90,8 +102,51 @@ pub struct RunArgs {
     /// Seconds between saying "not ready" and refusing new connections when the gateway stops.
     #[arg(long, env = "GATEWARD_LEAD", default_value_t = 5, value_name = "SECONDS")]
     pub lead: u64,
+    /// Where the last good documents are kept; a directory of its own among the user's state, or
+    /// systemd's, unless said.
+    #[arg(long, env = "GATEWARD_STATE", value_name = "DIRECTORY")]
+    pub state: Option<PathBuf>,
+    /// Refuse to start by the last good document where the one given is refused.
+    #[arg(long)]
+    pub no_fallback: bool,
+    /// Serve in this process: nothing restarts it, `gateward upgrade` does not reach it.
+    #[arg(long)]
+    pub no_supervisor: bool,
+    /// Seconds a serving process has to get ready until it is given up.
+    #[arg(long, env = "GATEWARD_START_PATIENCE", default_value_t = 60, value_name = "SECONDS")]
+    pub start_patience: u64,
     #[command(flatten)]
     pub logging: LoggingArgs,
+    /// Serve for the supervisor behind this descriptor.
+    #[arg(long, hide = true, value_name = "DESCRIPTOR", value_parser = descriptor())]
+    pub served: Option<i32>,
+    /// Go on with what the supervisor before had, which this descriptor tells.
+    #[arg(long, hide = true, value_name = "DESCRIPTOR", value_parser = descriptor())]
+    pub resume: Option<i32>,
+}
+
+fn descriptor() -> RangedI64ValueParser<i32> {
+    clap::value_parser!(i32).range(3..)
+}
+
+/// Flags of `upgrade`.
+#[derive(Debug, Args)]
+pub struct UpgradeArgs {
+    /// The document that the gateway was started with.
+    #[arg(
+        short,
+        long,
+        env = "GATEWARD_CONFIG",
+        default_value = "gateward.yaml",
+        value_name = "PATH"
+    )]
+    pub config: PathBuf,
+    /// The state directory that the gateway was started with, where that was named.
+    #[arg(long, env = "GATEWARD_STATE", value_name = "DIRECTORY")]
+    pub state: Option<PathBuf>,
+    /// Cores to use from then on; as before unless said.
+    #[arg(short, long, value_parser = workers(), value_name = "N")]
+    pub workers: Option<u16>,
 }
 
 fn workers() -> RangedI64ValueParser<u16> {

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use config::{Machine, Report, Schema, Written};
+use config::{Machine, Report, Schema, Surroundings, Written};
 use policy::Carry;
 use snapshot::{Inputs, Snapshot};
+
+use crate::lastgood::{Store, WithSaved};
+use crate::supervise::Start;
 
 /// Reads and compiles documents, again and again, with the state that outlives them.
 #[derive(Debug)]
@@ -26,10 +29,70 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
 }
 
+/// What an instance starts by.
+#[derive(Debug)]
+pub struct First {
+    /// The document.
+    pub loaded: Loaded,
+    /// Why it is not the one it was given, where it is not.
+    pub fallback: Option<String>,
+    /// What to watch, so that the cure of that is seen.
+    pub files: Vec<PathBuf>,
+}
+
 impl Loader {
     /// A loader whose first snapshot has revision 1.
     pub fn new() -> Self {
-        Self { schema: schema(), carry: Carry::default(), revision: 1 }
+        Self::starting_at(1)
+    }
+
+    /// A loader whose first snapshot has this revision.
+    pub fn starting_at(revision: u64) -> Self {
+        Self { schema: schema(), carry: Carry::default(), revision }
+    }
+
+    /// What to start by: the document at `path`; or, where that is broken or brought serving
+    /// processes down, the last good one in `store`. At the first start of all, a broken document
+    /// is refused unless `fallback`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the document, where there is no better one.
+    pub fn first(
+        &self,
+        path: &Path,
+        store: Option<&Store>,
+        start: &Start,
+        fallback: bool,
+    ) -> Result<First, Report> {
+        let avoided = |loaded: &Loaded| start.avoid.contains(&loaded.written.digest);
+        let given = self.load(path);
+        let (why, mut watch) = match &given {
+            Ok(loaded) if avoided(loaded) => (
+                "it brought three serving processes down within a minute".to_owned(),
+                loaded.files.clone(),
+            ),
+            Ok(_) => return given.map(First::as_given),
+            Err(_) if start.cold && !fallback => return given.map(First::as_given),
+            Err(report) => (report.render(false), report.depends().to_vec()),
+        };
+        for saved in store.map(Store::kept).unwrap_or_default() {
+            match self.load_around(path, &WithSaved(&saved)) {
+                Ok(loaded) if avoided(&loaded) => {
+                    store.into_iter().for_each(|store| store.forget(&saved))
+                }
+                Ok(loaded) => {
+                    let why = why.trim_end();
+                    tracing::error!("the document is not used, the last good one is\n{why}");
+                    watch.extend(loaded.files.iter().cloned());
+                    return Ok(First { loaded, fallback: Some(why.into()), files: watch });
+                }
+                Err(report) => {
+                    let why = report.render(false);
+                    tracing::error!("a last good document is refused\n{why}");
+                }
+            }
+        }
+        given.map(First::as_given).inspect(|_| tracing::error!("{why}; but there is no other"))
     }
 
     /// Reads and compiles the document at `path`. Touches nothing that runs.
@@ -37,7 +100,11 @@ impl Loader {
     /// # Errors
     /// Everything that is wrong with it, each problem where it stands.
     pub fn load(&self, path: &Path) -> Result<Loaded, Report> {
-        let written = config::read(path, &self.schema, &Machine)?;
+        self.load_around(path, &Machine)
+    }
+
+    fn load_around(&self, path: &Path, around: &dyn Surroundings) -> Result<Loaded, Report> {
+        let written = config::read(path, &self.schema, around)?;
         let inputs = Inputs {
             registry: &policies::REGISTRY,
             carry: &self.carry,
@@ -61,6 +128,13 @@ impl Loader {
     pub fn taken(&mut self) {
         self.revision += 1;
         self.carry.sweep();
+    }
+}
+
+impl First {
+    fn as_given(loaded: Loaded) -> Self {
+        let files = loaded.files.clone();
+        Self { loaded, fallback: None, files }
     }
 }
 

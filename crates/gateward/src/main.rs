@@ -6,12 +6,18 @@ mod demo;
 mod explain;
 mod files;
 mod instance;
+mod lastgood;
 mod load;
 mod logging;
 mod pages;
 mod reload;
 mod run;
 mod schema;
+mod served;
+mod state;
+mod stop;
+mod supervise;
+mod systemd;
 mod terminal;
 mod version;
 mod watch;
@@ -29,6 +35,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let exit = match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Upgrade(args) => supervise::upgrade(&args),
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Schema => schema::schema(),

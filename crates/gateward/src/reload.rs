@@ -12,6 +12,10 @@ use crate::instance::Instance;
 use crate::load::Loader;
 use crate::watch::Files;
 
+/// What is wrong with a document that nothing is wrong with but what came of it.
+const CRASHED: &str = "this document brought three serving processes down within a minute; change it, \
+                       or restart the gateway to try it again";
+
 /// Why a document is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -59,6 +63,7 @@ impl Follower {
             };
             let Some(ask) = ask else { return };
             let outcome = self.take(ask.reason);
+            self.instance.reloaded();
             if let Some(answer) = ask.answer {
                 // Who asked may have left; the log has it all the same.
                 let _ = answer.send(outcome);
@@ -78,9 +83,13 @@ impl Follower {
         if let Some(files) = &mut self.files {
             files.set(&loaded.files);
         }
+        if self.instance.avoids(&loaded.written.digest) {
+            return Err(self.note_refusal(reason, CRASHED, json!([{ "what": CRASHED }])));
+        }
         let (old, new) = (self.instance.handle().snapshot(), Arc::new(loaded.snapshot));
         let changes = diff(&old, &new);
         if reason == Reason::Change && changes.is_empty() {
+            self.instance.same_again();
             return Ok(old.revision);
         }
         if let Err(what) = self.instance.open_admin(new.admin.as_ref()) {
@@ -92,7 +101,7 @@ impl Follower {
             return Err(self.refuse(reason, &loaded.written.report(&problems)));
         }
         self.loader.taken();
-        self.instance.handle().observer().taken(new.revision);
+        self.instance.took(&loaded.written, new.revision);
         tracing::info!(revision = new.revision, ?reason, "reloaded: {changes}");
         Ok(new.revision)
     }

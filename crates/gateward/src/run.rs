@@ -3,45 +3,67 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base::Clock;
-use dataplane::{Options, StartError};
+use dataplane::{Handle, Options, StartError};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{Exit, RunArgs};
-use crate::instance::{Instance, State};
-use crate::load::{Loaded, Loader};
-use crate::reload::{Follower, Reason};
+use crate::instance::{Home, Instance};
+use crate::load::{First, Loader};
+use crate::reload::Follower;
+use crate::served::Served;
+use crate::stop::{Commands, stop};
+use crate::supervise::Start;
 use crate::terminal::{self, BAD, paint};
 use crate::watch::Files;
-use crate::{files, logging, pages};
+use crate::{files, lastgood, logging, pages, state, supervise, systemd};
 
-/// Time to write out logs and traces at the end.
-const FLUSH: Duration = Duration::from_secs(5);
+/// Time the first health checks get before an upgrade goes on without them.
+const CHECKS: Duration = Duration::from_secs(10);
+
+/// Wait between two looks at something that is about to be so.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What is to run, and how.
 pub struct Plan {
     path: PathBuf,
     workers: Option<u16>,
     watch: bool,
-    grace: Duration,
-    lead: Duration,
-    background: Runtime,
+    pub(crate) grace: Duration,
+    pub(crate) lead: Duration,
+    pub(crate) background: Runtime,
     greeting: String,
+    /// Where the last good documents are.
+    store: Option<lastgood::Store>,
+    /// Whether one of them may be started by at first.
+    fallback: bool,
 }
 
 impl Plan {
     /// A demo: watched, and stopped at once.
     pub fn demo(path: PathBuf, background: Runtime, greeting: String) -> Self {
-        let (grace, lead) = (Duration::from_millis(500), Duration::ZERO);
-        Self { path, workers: None, watch: true, grace, lead, background, greeting }
+        Self {
+            path,
+            workers: None,
+            watch: true,
+            grace: Duration::from_millis(500),
+            lead: Duration::ZERO,
+            background,
+            greeting,
+            store: None,
+            fallback: false,
+        }
     }
 }
 
-/// `gateward run`.
+/// `gateward run`: as a supervisor, unless it is told to be what a supervisor starts, or to do
+/// without.
 pub fn run(args: RunArgs) -> Exit {
+    if args.served.is_none() && !args.no_supervisor {
+        return supervise::run(args);
+    }
     pages::keep_small();
     files::take_all();
     if let Err(error) = logging::start(&args.logging) {
@@ -51,7 +73,8 @@ pub fn run(args: RunArgs) -> Exit {
         Ok(background) => background,
         Err(error) => return fail(&format!("no runtime: {error}")),
     };
-    serve(Plan {
+    let directory = state::directory(&args.state, &args.config);
+    let plan = Plan {
         path: args.config,
         workers: args.workers,
         watch: !args.no_watch,
@@ -59,7 +82,22 @@ pub fn run(args: RunArgs) -> Exit {
         lead: Duration::from_secs(args.lead),
         background,
         greeting: String::new(),
-    })
+        store: directory.as_deref().map(lastgood::Store::new),
+        fallback: !args.no_fallback,
+    };
+    let Some(link) = args.served else { return serve(plan) };
+    supervise::ignore_signals();
+    match Served::meet(link) {
+        Ok((served, start, orders)) => {
+            let home = Home::supervised(served.clone(), start);
+            let exit = start_and_serve(plan, home, Commands::Orders(orders));
+            if let Err(why) = &exit {
+                served.failed(why.1.clone());
+            }
+            exit.unwrap_or_else(|(exit, _)| exit)
+        }
+        Err(error) => fail(&format!("the supervisor does not answer: {error}")),
+    }
 }
 
 /// The runtime of everything beside the traffic: health checks, lookups, exports, reloads.
@@ -71,37 +109,52 @@ pub fn background() -> io::Result<Runtime> {
     builder.worker_threads(1).thread_name("gateward-background").enable_all().build()
 }
 
-/// Runs until it is told to stop.
+/// Runs until it is told to stop, with no supervisor.
 pub fn serve(plan: Plan) -> Exit {
-    let mut loader = Loader::new();
-    let loaded = match loader.load(&plan.path) {
-        Ok(loaded) => loaded,
-        Err(report) => {
-            eprint!("{}", report.render(terminal::colours_err()));
-            return Exit::Refused;
-        }
+    let commands = {
+        let _inside = plan.background.enter();
+        Commands::signals()
     };
+    let Ok(commands) = commands else { return fail("signals can't be listened to") };
+    let home = Home::alone(Arc::new(systemd::Given::take()));
+    start_and_serve(plan, home, commands).unwrap_or_else(|(exit, _)| exit)
+}
+
+/// Starts, proves itself, serves, and ends as it is told. The error is how it ends where it can't
+/// start, and why, which standard error has heard too.
+fn start_and_serve(
+    mut plan: Plan,
+    mut home: Home,
+    commands: Commands,
+) -> Result<Exit, (Exit, String)> {
+    home.store = plan.store.take();
+    let mut loader = Loader::starting_at(home.start.revision);
+    let first = loader.first(&plan.path, home.store.as_ref(), &home.start, plan.fallback);
+    let First { loaded, fallback, files } = first.map_err(|report| {
+        eprint!("{}", report.render(terminal::colours_err()));
+        (Exit::Refused, report.render(false))
+    })?;
     for warning in &loaded.snapshot.warnings {
         tracing::warn!(at = %warning.at, "{}", warning.what);
     }
-    let Loaded { written, snapshot, files } = loaded;
     let workers = plan.workers.map_or_else(|| Options::default().workers, usize::from);
     let options = Options { workers, clock: Clock::system(), ..Options::default() };
-    let snapshot = Arc::new(snapshot);
-    let handle = match dataplane::start(snapshot.clone(), options) {
-        Ok(handle) => handle,
-        Err(StartError::Listeners(problems)) => {
-            eprint!("{}", written.report(&problems).render(terminal::colours_err()));
-            return Exit::Failed;
+    let snapshot = Arc::new(loaded.snapshot);
+    let handle = dataplane::prepare(snapshot.clone(), options, home.keeper.clone());
+    let handle = handle.map_err(|error| match error {
+        StartError::Listeners(problems) => {
+            let report = loaded.written.report(&problems);
+            eprint!("{}", report.render(terminal::colours_err()));
+            (Exit::Failed, report.render(false))
         }
-        Err(error) => return fail(&error.to_string()),
-    };
-    let (instance, asked) = Instance::new(handle);
-    if let Err(error) = instance.open_admin(snapshot.admin.as_ref()) {
-        return fail(&error);
-    }
+        error => failed(error.to_string()),
+    })?;
+    prove(&handle, &home.start);
+    let (instance, asked) = Instance::new(handle, home);
+    instance.open_admin(snapshot.admin.as_ref()).map_err(failed)?;
+    instance.handle().open();
+    instance.serves(&loaded.written, snapshot.revision, fallback).map_err(failed)?;
     loader.taken();
-    instance.handle().observer().taken(snapshot.revision);
     let watched = plan.watch.then(|| {
         let mut watched = Files::new();
         watched.set(&files);
@@ -111,7 +164,24 @@ pub fn serve(plan: Plan) -> Exit {
     plan.background
         .spawn(Follower { path, loader, instance: following, files: watched, asked }.follow());
     report(&instance, workers, &plan.greeting);
-    plan.background.block_on(stop(&instance, &plan))
+    Ok(plan.background.block_on(stop(&instance, &plan, commands)))
+}
+
+/// Waits until every core runs; and where another process serves meanwhile, until the first health
+/// checks have been made, so that no traffic goes where nobody has looked. A core that never runs
+/// is the supervisor's to notice.
+fn prove(handle: &Handle, start: &Start) {
+    let pulse = handle.pulse();
+    while pulse.read().contains(&0) {
+        std::thread::sleep(LOOK);
+    }
+    let since = Instant::now();
+    while start.replaces && !handle.is_checked() {
+        if since.elapsed() > CHECKS {
+            return tracing::warn!("some endpoints could not be checked yet");
+        }
+        std::thread::sleep(LOOK);
+    }
 }
 
 fn report(instance: &Instance, workers: usize, greeting: &str) {
@@ -126,45 +196,8 @@ fn report(instance: &Instance, workers: usize, greeting: &str) {
     let _ = io::stdout().flush();
 }
 
-/// Waits for a signal that means the end, and ends in order: not ready, a while for load balancers
-/// to notice, drain.
-async fn stop(instance: &Arc<Instance>, plan: &Plan) -> Exit {
-    let kinds = (SignalKind::hangup(), SignalKind::terminate(), SignalKind::interrupt());
-    let signals = (signal(kinds.0), signal(kinds.1), signal(kinds.2));
-    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) = signals else {
-        return fail("signals can't be listened to");
-    };
-    loop {
-        tokio::select! {
-            _ = hangup.recv() => {
-                instance.handle().observer().reopen_logs();
-                instance.ask(Reason::Signal);
-            }
-            () = ending(&mut terminate, &mut interrupt) => break,
-        }
-    }
-    instance.set(State::Draining);
-    tracing::info!(lead = ?plan.lead, grace = ?plan.grace, "stopping; once more stops at once");
-    let (ended, grace, lead) = (instance.clone(), plan.grace, plan.lead);
-    let drained = async move {
-        tokio::time::sleep(lead).await;
-        let drain = move || {
-            ended.handle().drain(grace);
-            ended.handle().observer().flush(FLUSH)
-        };
-        tokio::task::spawn_blocking(drain).await
-    };
-    tokio::select! {
-        _ = drained => Exit::Done,
-        () = ending(&mut terminate, &mut interrupt) => fail("stopped at once, as told"),
-    }
-}
-
-async fn ending(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+fn failed(error: String) -> (Exit, String) {
+    (fail(&error), error)
 }
 
 /// Says what went wrong.

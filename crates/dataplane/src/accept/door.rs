@@ -1,12 +1,14 @@
 //! A listener as one core sees it: how it is to treat connections now, and which ones it has.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use base::Instant;
 use snapshot::{Limits, Listener};
 
 use crate::observe::metrics::ListenerSeries;
@@ -19,7 +21,10 @@ pub(crate) struct Door {
     open: Arc<AtomicUsize>,
     /// Its metrics.
     pub series: Arc<ListenerSeries>,
-    closing: Cell<bool>,
+    /// It takes no more connections; those that idle have left by this time.
+    closing: Cell<Option<Instant>>,
+    /// Whoever is still inside is to end now.
+    cut: Cell<bool>,
     /// Everyone to wake when it closes: its accept loop and its connections.
     inside: RefCell<Vec<Option<Waker>>>,
     free: RefCell<Vec<usize>>,
@@ -54,7 +59,8 @@ impl Door {
             listener: RefCell::new(listener),
             open,
             series,
-            closing: Cell::new(false),
+            closing: Cell::new(None),
+            cut: Cell::new(false),
             inside: RefCell::default(),
             free: RefCell::default(),
             waits: RefCell::default(),
@@ -79,12 +85,42 @@ impl Door {
     /// Whether it takes no more connections and those it has are to end after their current
     /// request.
     pub fn is_closing(&self) -> bool {
-        self.closing.get()
+        self.closing.get().is_some()
     }
 
-    /// Takes no more connections and tells those it has.
-    pub fn close(&self) {
-        self.closing.set(true);
+    /// When a connection that idles now is to leave, once the door is closing: each at another
+    /// moment, so that their clients do not all come back at once. A request that comes before is
+    /// answered.
+    pub fn last_call(&self, now: Instant) -> Option<Instant> {
+        let left = self.closing.get()?.since(now);
+        Some(now.after(left.mul_f64(fastrand::f64())))
+    }
+
+    /// Whether its connections are to end now, whatever runs on them.
+    pub fn is_cut(&self) -> bool {
+        self.cut.get()
+    }
+
+    /// What `work` gives, unless it is cut off.
+    pub async fn unless_cut<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if self.is_cut() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Takes no more connections and tells those it has. Those that idle leave before `empty`.
+    pub fn close(&self, empty: Instant) {
+        self.closing.set(Some(empty));
+        self.wake();
+    }
+
+    /// Ends whatever still runs inside.
+    pub fn cut(&self) {
+        self.cut.set(true);
         self.wake();
     }
 

@@ -4,8 +4,10 @@ pub(crate) mod client_address;
 pub(crate) mod door;
 pub(crate) mod gate;
 pub(crate) mod io;
+pub(crate) mod keeper;
 pub(crate) mod proxy_protocol;
 pub(crate) mod socket;
+pub(crate) mod spread;
 pub(crate) mod tls;
 mod welcome;
 

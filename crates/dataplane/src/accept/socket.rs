@@ -1,15 +1,18 @@
 //! Listening sockets: one per core for TCP, so that the kernel spreads connections; one for all
-//! cores on Unix sockets.
+//! cores on Unix sockets. They are opened here, or taken over from whoever kept them.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use snapshot::Bind;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use super::keeper::{Keeper, Role};
 
 /// Connections the kernel holds until they are accepted, per socket.
 const BACKLOG: i32 = 4096;
@@ -34,6 +37,98 @@ impl Listening {
             }
         }
     }
+}
+
+impl AsFd for Listening {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
+
+/// A listener's sockets, and whether all of them are kept already.
+pub(crate) struct Opened {
+    /// At least one for each core.
+    pub sockets: Vec<Listening>,
+    /// Some of them come from a process before this one, which may have had more cores or fewer.
+    pub inherited: bool,
+    /// None of them is new.
+    pub kept: bool,
+}
+
+/// The sockets of an address, at least one for each of `cores`: those that were kept, or new ones.
+/// All of them or none.
+///
+/// # Errors
+/// As with [`open`]; what was kept does not listen.
+pub(crate) fn take(
+    keeper: &dyn Keeper,
+    role: Role,
+    bind: &Bind,
+    cores: usize,
+) -> io::Result<Opened> {
+    let handed = keeper.take(role, bind);
+    if handed.is_empty() {
+        return Ok(Opened { sockets: open(bind, cores)?, inherited: false, kept: false });
+    }
+    adopt(bind, handed, cores)
+}
+
+/// Takes sockets over. Where there are fewer than cores, more are opened beside them, or they are
+/// shared if they were made to stand alone. Where there are more, all stay: connections wait in
+/// each, and closing one would cut them off. [`super::spread`] sees to it that the cores have the
+/// same share all the same.
+fn adopt(bind: &Bind, handed: Vec<OwnedFd>, cores: usize) -> io::Result<Opened> {
+    let mut sockets = Vec::with_capacity(cores.max(handed.len()));
+    for socket in handed {
+        sockets.push(listening(bind, socket)?);
+    }
+    let had = sockets.len();
+    let mut kept = true;
+    while sockets.len() < cores {
+        let share = sockets.get(sockets.len() % had).ok_or(ErrorKind::NotConnected)?;
+        let shared = SockRef::from(share).reuse_port().unwrap_or(false);
+        let more = match (share, share.address()) {
+            (Listening::Tcp(_), Some(Bind::Tcp(address))) if shared => {
+                kept = false;
+                Listening::Tcp(tcp(address)?)
+            }
+            (Listening::Tcp(socket), _) => Listening::Tcp(socket.try_clone()?),
+            (Listening::Unix(socket), _) => Listening::Unix(socket.try_clone()?),
+        };
+        sockets.push(more);
+    }
+    Ok(Opened { sockets, inherited: true, kept })
+}
+
+/// A socket that was handed over, made one of ours.
+fn listening(bind: &Bind, socket: OwnedFd) -> io::Result<Listening> {
+    let socket = Socket::from(socket);
+    if !socket.is_listener()? {
+        let what = format!("a socket was handed over for {bind} that does not listen");
+        return Err(io::Error::new(ErrorKind::InvalidInput, what));
+    }
+    socket.set_nonblocking(true)?;
+    match bind {
+        Bind::Tcp(_) => {
+            socket.set_tcp_nodelay(true)?;
+            Ok(Listening::Tcp(socket.into()))
+        }
+        Bind::Unix(_) => Ok(Listening::Unix(OwnedFd::from(socket).into())),
+    }
+}
+
+/// Deals an address's sockets out to cores: every core gets its share.
+pub(crate) fn deal(sockets: Vec<Listening>, cores: usize) -> Vec<Vec<Listening>> {
+    let mut shares: Vec<Vec<Listening>> = (0..cores).map(|_| Vec::new()).collect();
+    for (number, socket) in sockets.into_iter().enumerate() {
+        if let Some(share) = shares.get_mut(number % cores) {
+            share.push(socket);
+        }
+    }
+    shares
 }
 
 /// Removes the file that a Unix socket leaves behind.
@@ -149,6 +244,49 @@ mod tests {
         let error = open(&Bind::Tcp(port(&first)), 2).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AddrInUse);
         drop(first);
+    }
+
+    /// A keeper that has these sockets for whoever asks first.
+    struct Has(std::sync::Mutex<Vec<OwnedFd>>);
+
+    impl Keeper for Has {
+        fn take(&self, _: Role, _: &Bind) -> Vec<OwnedFd> {
+            std::mem::take(&mut self.0.lock().unwrap())
+        }
+
+        fn keep(&self, _: Role, _: &Bind, _: &[BorrowedFd<'_>]) {}
+
+        fn release(&self, _: Role, _: &Bind) {}
+    }
+
+    /// Takes over what `had` sockets were opened for, for `cores`: how many there are then, and
+    /// whether all of them were kept.
+    fn taken(had: Vec<OwnedFd>, bind: &Bind, cores: usize) -> (usize, bool) {
+        let keeper = Has(std::sync::Mutex::new(had));
+        let opened = take(&keeper, Role::Listener, bind, cores).unwrap();
+        let shares = deal(opened.sockets, cores);
+        assert!(shares.iter().all(|share| !share.is_empty()), "every core accepts");
+        (shares.iter().map(Vec::len).sum(), opened.kept)
+    }
+
+    #[test]
+    fn sockets_that_were_kept_are_taken_over_and_none_is_closed() {
+        let any = Bind::Tcp("127.0.0.1:0".parse().unwrap());
+        for (cores, expected) in [(2, (3, true)), (3, (3, true)), (5, (5, false))] {
+            let sockets = open(&any, 3).unwrap();
+            let had = sockets.iter().map(|one| one.as_fd().try_clone_to_owned().unwrap()).collect();
+            assert_eq!(taken(had, &Bind::Tcp(port(&sockets)), cores), expected, "{cores}");
+        }
+    }
+
+    #[test]
+    fn a_socket_that_stands_alone_is_shared_by_all_cores() {
+        let alone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let bind = Bind::Tcp(alone.local_addr().unwrap());
+        assert_eq!(taken(vec![alone.into()], &bind, 3), (3, true));
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let keeper = Has(std::sync::Mutex::new(vec![silent.into()]));
+        assert!(take(&keeper, Role::Listener, &bind, 1).is_err(), "it does not listen");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use base::Instant;
 use bytes::{Buf, BytesMut};
 use policy::{Connection, Exchange, Refusal, Tls};
 use snapshot::{Limits, Listener};
@@ -139,7 +140,8 @@ async fn speak(core: &Rc<Core>, listener: &Listener, mut accepted: Accepted) {
     let http2 = if both {
         let patience = listener.limits.header_timeout;
         let mut deadline = Deadline::after(&core.timers, patience);
-        match starts_http2(&mut accepted, &mut deadline).await {
+        let until = core.timers.now().after(patience);
+        match starts_http2(&mut accepted, &mut deadline, until, core).await {
             Some(http2) => http2,
             None => return,
         }
@@ -155,7 +157,13 @@ async fn speak(core: &Rc<Core>, listener: &Listener, mut accepted: Accepted) {
 
 /// Whether the connection starts with HTTP/2's preface; none if it ends, stays silent for too long,
 /// or the listener closes before a byte came.
-async fn starts_http2(accepted: &mut Accepted, deadline: &mut Deadline) -> Option<bool> {
+async fn starts_http2(
+    accepted: &mut Accepted,
+    deadline: &mut Deadline,
+    until: Instant,
+    core: &Core,
+) -> Option<bool> {
+    let mut told = false;
     poll_fn(|cx| {
         loop {
             let seen = accepted.read.len().min(PREFACE.len());
@@ -168,7 +176,15 @@ async fn starts_http2(accepted: &mut Accepted, deadline: &mut Deadline) -> Optio
             match h1::read_some(cx, &mut accepted.io, &mut accepted.read, SMALL) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
                 Poll::Ready(Ok(_)) => {}
-                Poll::Pending => return deadline.poll(cx).map(|()| None),
+                Poll::Pending if accepted.door.is_cut() => return Poll::Ready(None),
+                Poll::Pending => {
+                    let call = accepted.door.last_call(core.timers.now());
+                    if let Some(call) = call.filter(|_| !told && accepted.read.is_empty()) {
+                        told = true;
+                        deadline.set(until.min(call));
+                    }
+                    return deadline.poll(cx).map(|()| None);
+                }
             }
         }
     })
@@ -204,6 +220,10 @@ impl Service for Http2 {
     /// The door wakes the connection's task when it closes.
     fn poll_closing(&self, _: &mut Context<'_>) -> Poll<()> {
         if self.door.is_closing() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn is_cut(&self) -> bool {
+        self.door.is_cut()
     }
 
     fn begin(&self) -> Box<Exchange> {

@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 use super::Instance;
 use super::answer::answer;
 use super::guard::Place;
+use crate::accept::keeper::{Keeper, Role, keep};
 use crate::accept::socket::{self, Listening};
 
 /// Connections at once; more wait in the kernel.
@@ -28,6 +29,9 @@ const HEAD: Duration = Duration::from_secs(15);
 
 /// Time a connection lives at most, so that none holds a place for ever.
 const LIFE: Duration = Duration::from_secs(300);
+
+/// Time for the last answers, once it has closed.
+const LAST: Duration = Duration::from_secs(1);
 
 /// Wait after a failed accept: usually there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -46,12 +50,17 @@ impl Admin {
     }
 }
 
-/// Serves the admin pages of `instance` at `bind` until what is returned is dropped.
+/// Serves the admin pages of `instance` at `bind` until what is returned is dropped. `keeper` may
+/// have its socket.
 ///
 /// # Errors
 /// The address can't be listened on, or no thread be started.
-pub fn serve(bind: &Bind, instance: Arc<dyn Instance>) -> io::Result<Admin> {
-    let listening = socket::open(bind, 1)?.pop().ok_or(io::ErrorKind::AddrNotAvailable)?;
+pub fn serve(bind: &Bind, instance: Arc<dyn Instance>, keeper: &dyn Keeper) -> io::Result<Admin> {
+    let mut opened = socket::take(keeper, Role::Admin, bind, 1)?;
+    if !opened.kept {
+        keep(keeper, Role::Admin, bind, &opened.sockets);
+    }
+    let listening = opened.sockets.pop().ok_or(io::ErrorKind::AddrNotAvailable)?;
     let bind = match &listening {
         Listening::Tcp(socket) => Bind::Tcp(socket.local_addr()?),
         Listening::Unix(_) => bind.clone(),
@@ -61,12 +70,16 @@ pub fn serve(bind: &Bind, instance: Arc<dyn Instance>) -> io::Result<Admin> {
     let (stop, stopped) = oneshot::channel();
     thread::Builder::new().name("gateward-admin".into()).spawn(move || {
         runtime.block_on(async {
+            let places = Arc::new(Semaphore::new(CONNECTIONS));
             tokio::select! {
                 _ = stopped => {}
-                Err(error) = accept(listening, &place, &instance) => {
+                Err(error) = accept(listening, &place, &instance, &places) => {
                     tracing::error!("the admin listener has stopped: {error}");
                 }
             }
+            // Who is being answered gets the answer.
+            let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
+            let _ = timeout(LAST, places.acquire_many(all)).await;
         });
     })?;
     Ok(Admin { bind, _stop: stop })
@@ -77,13 +90,13 @@ async fn accept(
     listening: Listening,
     place: &Place,
     instance: &Arc<dyn Instance>,
+    places: &Arc<Semaphore>,
 ) -> io::Result<Infallible> {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
     match listening {
         Listening::Tcp(socket) => {
             let socket = TcpListener::from_std(socket)?;
             loop {
-                let permit = free(&places).await?;
+                let permit = free(places).await?;
                 match socket.accept().await {
                     Ok((stream, peer)) => {
                         let place = place.seen_from(peer.ip());
@@ -96,7 +109,7 @@ async fn accept(
         Listening::Unix(socket) => {
             let socket = UnixListener::from_std(socket)?;
             loop {
-                let permit = free(&places).await?;
+                let permit = free(places).await?;
                 match socket.accept().await {
                     Ok((stream, _)) => {
                         let place = place.clone();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use snapshot::{Listener, Relay, RelayTo, ShownCertificate, Snapshot};
 
-use super::Instance;
+use super::{Instance, Past};
 use crate::observe::metrics::{Format, Gauges, Process};
 use crate::observe::reloads::LastReloads;
 use crate::overload::OverloadStatus;
@@ -16,6 +16,7 @@ use crate::status::UpstreamStatus;
 #[derive(Serialize)]
 pub(super) struct Status {
     version: &'static str,
+    pid: u32,
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_ready: Option<String>,
@@ -32,6 +33,7 @@ pub(super) struct Status {
     logs: Vec<LogStatus>,
     spans: SpanStatus,
     reloads: LastReloads,
+    past: Past,
 }
 
 #[derive(Serialize)]
@@ -88,6 +90,7 @@ pub(super) fn of(instance: &dyn Instance) -> Status {
     let listeners = snapshot.map_or(&[][..], |snapshot| &snapshot.listeners);
     Status {
         version: crate::VERSION,
+        pid: std::process::id(),
         ready: ready.is_ok(),
         not_ready: ready.err(),
         revision: snapshot.map(|snapshot| snapshot.revision),
@@ -106,6 +109,7 @@ pub(super) fn of(instance: &dyn Instance) -> Status {
             dropped: observer.metrics.spans_dropped.get(),
         },
         reloads: observer.reloads().last(),
+        past: instance.past(),
     }
 }
 
@@ -179,6 +183,7 @@ pub(super) fn metrics(instance: &dyn Instance, format: Format) -> String {
         reloaded: observer.reloads().last().taken.map(|taken| taken.at),
         upstreams: &instance.upstreams(),
         overload: &observer.overload.status(),
+        past: &instance.past(),
     };
     observer.metrics.page(&gauges, format)
 }

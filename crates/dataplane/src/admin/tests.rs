@@ -13,6 +13,10 @@ use super::*;
 use crate::observe::testing::{DOCUMENT, NOW, SECRET, compile, observer};
 use crate::status::EndpointStatus;
 
+fn serve(bind: &Bind, instance: Arc<dyn Instance>) -> std::io::Result<Admin> {
+    super::serve(bind, instance, &crate::NoKeeper)
+}
+
 /// Longer than any of this takes.
 const LONG: Duration = Duration::from_secs(20);
 

@@ -30,7 +30,7 @@ mod compose;
 mod connect;
 mod dial;
 mod dns;
-mod endpoint;
+pub(crate) mod endpoint;
 mod ewma;
 mod failure;
 mod fleet;

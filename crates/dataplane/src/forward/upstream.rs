@@ -181,6 +181,13 @@ impl Upstream {
         }
     }
 
+    /// Closes all connections that idle.
+    pub fn close_idle(&self) {
+        for lane in self.lanes.borrow().values() {
+            lane.pool.sweep(self.clock.now(), true);
+        }
+    }
+
     /// Looks who is there and how they are.
     fn look(&self, before: &View, now: Instant) -> View {
         let config = self.config();

@@ -149,6 +149,9 @@ fn refusals_are_counted_even_when_no_line_is_left() {
     assert!(page.contains("gateward_refusals_total{code=\"draining\"} 50\n"));
 }
 
+static PAST: crate::admin::Past =
+    crate::admin::Past { fallback: None, crashed: 0, stuck: 0, last: None };
+
 fn gauges(overload: &OverloadStatus) -> metrics::Gauges<'_> {
     metrics::Gauges {
         snapshot: None,
@@ -159,6 +162,7 @@ fn gauges(overload: &OverloadStatus) -> metrics::Gauges<'_> {
         reloaded: None,
         upstreams: &[],
         overload,
+        past: &PAST,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Starting the binary and its peers, and asking them things.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -106,6 +107,16 @@ impl Gateway {
 
     /// Starts one with more flags, after `prepare` has put files beside the document.
     pub fn start_with(document: &str, flags: &[&str], prepare: impl FnOnce(&Path)) -> Self {
+        Self::start_by(|_| Command::new(GATEWARD), document, flags, prepare)
+    }
+
+    /// Starts one by a command of its own, made once its folder is there.
+    pub fn start_by(
+        program: impl FnOnce(&Path) -> Command,
+        document: &str,
+        flags: &[&str],
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
         let (port, admin) = (port::reserved(), port::reserved());
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path());
@@ -113,13 +124,17 @@ impl Gateway {
         std::fs::write(&path, fill(document, port, admin)).unwrap();
         let log = std::fs::File::create(dir.path().join("stderr")).unwrap();
         let access = std::fs::File::create(dir.path().join("stdout")).unwrap();
-        let child = Command::new(GATEWARD)
+        let child = program(dir.path())
             .args(["run", "--workers", "2", "--config"])
             .arg(&path)
+            .arg("--state")
+            .arg(dir.path().join("state"))
             .args(if flags.contains(&"--lead") { &[][..] } else { &["--lead", "0"] })
             .args(flags)
             .stderr(log)
             .stdout(access)
+            // With all it starts, it can be ended at once.
+            .process_group(0)
             .spawn()
             .unwrap();
         let mut gateway = Self { child, dir, port, admin };
@@ -140,6 +155,16 @@ impl Gateway {
             assert!(since.elapsed() < PATIENCE, "the gateway is not ready:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The number of the process that was started.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The number of the process that carries the traffic.
+    pub fn serving(&self) -> u64 {
+        self.status()["pid"].as_u64().unwrap()
     }
 
     /// A URL at the listener `web`.
@@ -201,8 +226,7 @@ impl Gateway {
 
     /// Sends it a signal, as `kill` names it.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
+        signal(name, self.child.id().into());
     }
 
     /// Waits until it has ended; its exit code.
@@ -220,7 +244,8 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        let group = format!("-{}", self.child.id());
+        let _ = Command::new("kill").args(["-s", "KILL", "--", &group]).status();
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("the gateway said:\n{}", self.log());
@@ -238,6 +263,12 @@ fn fill(document: &str, web: u16, admin: u16) -> String {
     }
     text.push_str(document);
     text.replace("@WEB@", &web.to_string()).replace("@ADMIN@", &admin.to_string())
+}
+
+/// Sends a process a signal, as `kill` names it.
+pub fn signal(name: &str, process: u64) {
+    let sent = Command::new("kill").args(["-s", name, &process.to_string()]).status();
+    assert!(sent.unwrap().success());
 }
 
 /// Waits until `holds`; a bound on hanging, checked often.

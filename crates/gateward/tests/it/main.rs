@@ -12,3 +12,4 @@ mod load;
 mod operations;
 mod reload;
 mod streams;
+mod traffic;

@@ -1,6 +1,7 @@
 """A gRPC server and client with all four kinds of call, without generated code.
 
     grpc_peer.py server            prints its port
+    grpc_peer.py wait TARGET       opens a stream through TARGET, prints `running`, then how the stream ended
     grpc_peer.py client TARGET     makes the calls through TARGET, prints one JSON line each
 """
 
@@ -107,7 +108,29 @@ def client(target):
     call("big", lambda: len(channel.unary_unary(path("Unary"), **text)(big, timeout=30)))
 
 
+def wait(target):
+    """A conversation that goes on until the other side ends it."""
+    channel = grpc.insecure_channel(target)
+    over = threading.Event()
+
+    def messages():
+        yield "a"
+        over.wait(60)
+
+    text = dict(request_serializer=str.encode, response_deserializer=bytes.decode)
+    replies = channel.stream_stream(f"/{SERVICE}/BothStream", **text)(messages())
+    try:
+        next(replies)
+        print("running", flush=True)
+        next(replies)
+    except grpc.RpcError as error:
+        print(error.code().name, flush=True)
+    over.set()
+
+
 if sys.argv[1] == "server":
     serve()
+elif sys.argv[1] == "wait":
+    wait(sys.argv[2])
 else:
     client(sys.argv[2])

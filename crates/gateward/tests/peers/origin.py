@@ -6,6 +6,7 @@
 /name      its name
 /events    three server-sent events, each only after /next was asked for once
 /slow      never answers
+/big/N     N bytes
 /status/N  answers with status N
 anything   its name and the path
 """
@@ -73,6 +74,8 @@ class Origin(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
         elif self.path == "/slow":
             threading.Event().wait(60)
+        elif self.path.startswith("/big/"):
+            self.answer(200, b"x" * int(self.path.rsplit("/", 1)[1]))
         elif self.path.startswith("/status/"):
             self.answer(int(self.path.rsplit("/", 1)[1]), b"as asked\n")
         else:

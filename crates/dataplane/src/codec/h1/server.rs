@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -59,7 +60,10 @@ pub(crate) async fn run(core: Rc<Core>, accepted: Accepted) {
         let mut x = core.take_exchange(&connection);
         match server.read_head(&mut x).await {
             Ok(true) => in_place(|| serve::serve(&core, &mut x, &mut server)).await,
-            Ok(false) => break,
+            Ok(false) => {
+                core.give_exchange(x);
+                break;
+            }
             Err(refusal) => {
                 server.keep = false;
                 in_place(|| serve::serve_refusal(&core, &mut x, &mut server, refusal)).await;
@@ -109,17 +113,26 @@ impl Server {
         }
         let first = self.served == 0;
         let patience = if first { self.limits.header_timeout } else { self.limits.keep_alive };
-        self.wire.borrow_mut().deadline.set(now.after(patience));
+        let until = now.after(patience);
+        self.wire.borrow_mut().deadline.set(until);
+        let mut told = false;
         poll_fn(|cx| {
             let mut wire = self.wire.borrow_mut();
             match wire.poll_fill(cx) {
                 Poll::Ready(read) => return Poll::Ready(read.is_ok_and(|read| read > 0)),
-                Poll::Pending if self.door.is_closing() => return Poll::Ready(false),
+                Poll::Pending if self.door.is_cut() => return Poll::Ready(false),
                 Poll::Pending if !first && self.core.overload.saves() => {
                     self.core.overload.idle_closed(self.core.number);
                     return Poll::Ready(false);
                 }
                 Poll::Pending => {}
+            }
+            if !told
+                && self.door.is_closing()
+                && let Some(call) = self.door.last_call(self.core.timers.now())
+            {
+                told = true;
+                wire.deadline.set(until.min(call));
             }
             wire.deadline.poll(cx).map(|()| false)
         })
@@ -292,6 +305,11 @@ impl Server {
 
     async fn pump(&mut self, pump: &mut Pump, body: &mut Body) -> Result<(), PumpError> {
         poll_fn(|cx| {
+            if self.door.is_cut() {
+                // An orderly end could make what was sent look whole.
+                self.wire.borrow_mut().io.reset_on_drop();
+                return Poll::Ready(Err(PumpError::Io(ErrorKind::ConnectionAborted.into())));
+            }
             let before = pump.taken;
             let done = pump.poll(cx, &mut self.wire, body);
             self.wire.borrow_mut().judge(cx, pump, before, done)
@@ -356,6 +374,9 @@ impl Client for Server {
         let takes_interim = self.interim;
         poll_fn(|cx| {
             let mut wire = self.wire.borrow_mut();
+            if self.door.is_cut() {
+                return Poll::Ready(());
+            }
             while let Poll::Ready((status, headers)) = interim.poll_next(cx) {
                 if takes_interim {
                     wire.push_interim(|out| write::interim(out, status.code(), &headers));
@@ -416,7 +437,8 @@ impl Client for Server {
             x.bytes_in += up;
             x.bytes_out += down;
         };
-        tunnel::copy(client, upstream, self.limits.body_idle_timeout, moved).await;
+        let copied = tunnel::copy(client, upstream, self.limits.body_idle_timeout, moved);
+        let Some(()) = self.door.unless_cut(copied).await else { return };
         x.complete = true;
     }
 }

@@ -77,6 +77,12 @@ pub(crate) trait Service: 'static {
     /// Counts a connection that ends because it is idle while memory is short.
     fn closed_idle(&self) {}
 
+    /// Whether the connection is to end now, whatever runs on it. Its task is woken when that
+    /// changes.
+    fn is_cut(&self) -> bool {
+        false
+    }
+
     /// An exchange for a request that has just come.
     fn begin(&self) -> Box<Exchange>;
 
@@ -135,6 +141,7 @@ async fn open<S: Service>(
         begun: 0,
         deadline,
         stage: Stage::Open,
+        cut_off: false,
     }))
 }
 
@@ -208,6 +215,8 @@ struct Server<S> {
     /// Requests so far.
     begun: u64,
     stage: Stage,
+    /// The grace is over.
+    cut_off: bool,
 }
 
 impl<S: Service> Server<S> {
@@ -251,6 +260,13 @@ impl<S: Service> Server<S> {
                 self.stage = Stage::Cut;
                 self.deadline.set_after(LINGER);
                 self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            }
+            _ if !self.cut_off && self.service.is_cut() => {
+                self.cut_off = true;
+                self.stage = Stage::Leaving(End::Draining);
+                // GOAWAY says up to which stream requests were taken; those above may be sent
+                // again.
+                self.h2.abrupt_shutdown(Reason::NO_ERROR);
             }
             Verdict::Suspect if self.stage == Stage::Open => self.leave(End::Calm),
             _ if self.stage == Stage::Open && self.begun >= most => self.leave(End::Served),

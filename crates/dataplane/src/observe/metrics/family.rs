@@ -145,6 +145,10 @@ families! {
         "When the running document was taken, in seconds since 1970.";
     REVISION = "gateward_revision", Gauge, [],
         "The revision of the running document.";
+    FALLBACK = "gateward_document_fallback", Gauge, [],
+        "1 when the last good document runs, because the one given is refused or crashed.";
+    RESTARTS = "gateward_restarts_total", Counter, ["reason"],
+        "Serving processes that were replaced: crashed, stuck.";
     READY = "gateward_ready", Gauge, [],
         "1 when the instance takes traffic; 0 while it starts or drains.";
     WORKERS = "gateward_workers", Gauge, [],

@@ -11,6 +11,7 @@ use super::refusals::UPSTREAM_CODES;
 use super::series::{CLASSES, Count, ListenerCounts, RouteCounts, TurnedAway};
 use super::text::{Format, Text};
 use super::{Metrics, OTHER};
+use crate::admin::Past;
 use crate::overload::OverloadStatus;
 use crate::relay::Outcome;
 use crate::status::{BreakerState, EndpointStatus, UpstreamStatus};
@@ -36,6 +37,8 @@ pub(crate) struct Gauges<'g> {
     pub upstreams: &'g [UpstreamStatus],
     /// How loaded the instance is.
     pub overload: &'g OverloadStatus,
+    /// What is to be told of the past.
+    pub past: &'g Past,
 }
 
 impl Metrics {
@@ -293,6 +296,10 @@ fn instance(text: &mut Text, gauges: &Gauges<'_>) {
         samples.add(&[], reloaded);
     }
     one(text, &family::REVISION, gauges.snapshot.map_or(0, |snapshot| snapshot.revision));
+    one(text, &family::FALLBACK, u8::from(gauges.past.fallback.is_some()));
+    let mut samples = text.family(&family::RESTARTS);
+    samples.add(&["crashed"], gauges.past.crashed);
+    samples.add(&["stuck"], gauges.past.stuck);
     one(text, &family::READY, u8::from(gauges.ready));
     one(text, &family::WORKERS, gauges.workers);
     one(text, &family::UPTIME, gauges.uptime);

@@ -91,6 +91,7 @@ fn page(format: Format) -> String {
         reloaded: Some(1_767_225_601.0),
         upstreams: &upstreams,
         overload: &overload,
+        past: &crate::admin::Past::default(),
     };
     metrics.page(&gauges, format)
 }

@@ -105,7 +105,8 @@ impl Bench {
         let handle = start(snapshot, options).expect("it starts");
         let instance = Arc::new(Shown(handle.observer().clone()));
         let local = Bind::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)));
-        let admin = admin::serve(&local, instance).expect("an admin listener");
+        let admin = admin::serve(&local, instance, &gateward_dataplane::NoKeeper)
+            .expect("an admin listener");
         let address = socket(&handle.address(&bind).expect("it listens"));
         Self { handle, listener, address, oracle, clock, admin }
     }

@@ -149,7 +149,9 @@ impl Beside {
     pub fn new(gateway: &Gateway) -> Self {
         let bind = Bind::Tcp("127.0.0.1:0".parse().expect("an address"));
         let shown = Arc::new(Shown(gateway.handle.clone()));
-        Self { admin: admin::serve(&bind, shown).expect("it listens") }
+        Self {
+            admin: admin::serve(&bind, shown, &gateward_dataplane::NoKeeper).expect("it listens"),
+        }
     }
 
     /// A page.
