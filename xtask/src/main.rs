@@ -5,6 +5,7 @@ mod command;
 mod comments;
 mod edges;
 mod format;
+mod fuzz;
 mod generate;
 mod needs;
 mod test;
@@ -22,6 +23,7 @@ The project's own tasks.
   cargo xtask tidy                 the rules that can be checked without running the product
   cargo xtask fmt [--check]        formats every Rust file of the repository
   cargo xtask generate [--check]   writes contracts/ and docs/manual/ from the code
+  cargo xtask fuzz TARGET          a fuzz target under libFuzzer, 60 seconds or as long as `--seconds N`
   cargo xtask bench [OPTIONS]      measures against nginx, HAProxy and the raw relay; `bench --help`
 ";
 
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         "tidy" => none(rest).and_then(|()| tidy::run()),
         "fmt" => check_flag(rest).and_then(format::run),
         "generate" => check_flag(rest).and_then(generate::run),
+        "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
