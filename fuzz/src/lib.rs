@@ -1,8 +1,8 @@
 //! Fuzz targets: functions that take any bytes and panic where something does not hold that must.
 //!
 //! None of them only looks for panics: what is taken is written and read again, compared with a
-//! second reading made for the test, split, repeated. [`TARGETS`] is the list; `tests/smoke.rs` runs
-//! it for a moment with every test run, `cargo xtask fuzz` for as long as one likes.
+//! second reading made for the test, split, repeated. [`TARGETS`] is the list; `tests/smoke.rs`
+//! runs it for a moment with every test run, `cargo xtask fuzz` for as long as one likes.
 
 pub mod corpus;
 pub mod mutate;

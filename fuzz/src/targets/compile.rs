@@ -70,16 +70,23 @@ fn route(snapshot: &Snapshot) {
     for listener in 0..listeners {
         for host in &hosts {
             for path in &paths {
-                for method in [Method::Get, Method::Post] {
-                    let mut asked = request(host, path);
-                    asked.method = method;
-                    same(snapshot, listener, &asked);
-                    asked.target.path.push_str("/more");
-                    same(snapshot, listener, &asked);
-                }
+                ask(snapshot, listener, request(host, path));
             }
         }
     }
+}
+
+/// Asks for `request`, and for some that tests of routes tell from it.
+fn ask(snapshot: &Snapshot, listener: usize, mut request: Request) {
+    same(snapshot, listener, &request);
+    request.headers.append("x-a", "b");
+    same(snapshot, listener, &request);
+    request.target.query = Some("c=d&q".into());
+    same(snapshot, listener, &request);
+    request.method = Method::Post;
+    same(snapshot, listener, &request);
+    request.target.path.push_str("/more");
+    same(snapshot, listener, &request);
 }
 
 fn request(host: &str, path: &str) -> Request {

@@ -11,6 +11,9 @@ use policy::message::is_value;
 /// A deadline, a message and a health check's body, each of these bytes.
 pub fn run(input: &[u8]) {
     timeout(input);
+    let nanos = input.first_chunk().copied().map_or(0, u64::from_le_bytes);
+    left(nanos);
+    left(nanos >> (nanos & 0x3f));
     if let Ok(text) = str::from_utf8(input) {
         message(text);
     }
@@ -21,6 +24,13 @@ fn timeout(value: &[u8]) {
     let Some(timeout) = grpc_timeout(value) else { return };
     assert!((2..=9).contains(&value.len()), "digits and a unit");
     assert!(timeout <= Duration::from_secs(99_999_999 * 3600), "longer than can be said");
+    let exact = write_grpc_timeout(timeout);
+    assert_eq!(grpc_timeout(exact.as_bytes()), Some(timeout), "what is said can be said");
+}
+
+/// What is left of a deadline, in nanoseconds, which no field may say exactly.
+fn left(nanos: u64) {
+    let timeout = Duration::from_nanos(nanos);
     let sent = write_grpc_timeout(timeout);
     let again = grpc_timeout(sent.as_bytes()).expect("what is sent can be read");
     assert!(again <= timeout, "a deadline that grows");
