@@ -66,7 +66,7 @@ impl Mutator {
             2 => self.with_byte(input, |rng, byte| byte.wrapping_add(rng.u8(..5)).wrapping_sub(2)),
             3 => input.truncate(at),
             4 => drop(input.drain(piece)),
-            5 => insert(input, at, &input[piece].to_vec()),
+            5 => double(input, at, piece),
             6 => {
                 let moved: Vec<u8> = input.drain(piece).collect();
                 let at = self.rng.usize(..=input.len());
@@ -119,10 +119,16 @@ impl Mutator {
         let start = input[..at].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         let end = input[at..].iter().position(|b| *b == b'\n').map_or(input.len(), |n| at + n + 1);
         match self.rng.bool() {
-            true => insert(input, start, &input[start..end].to_vec()),
+            true => double(input, start, start..end),
             false => drop(input.drain(start..end)),
         }
     }
+}
+
+/// Puts `piece` of `input` in once more.
+fn double(input: &mut Vec<u8>, at: usize, piece: std::ops::Range<usize>) {
+    let copy = input[piece].to_vec();
+    input.splice(at..at, copy);
 }
 
 fn insert(input: &mut Vec<u8>, at: usize, piece: &[u8]) {

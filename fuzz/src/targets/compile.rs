@@ -60,12 +60,14 @@ fn route(snapshot: &Snapshot) {
     let paths = considered.iter().map(|one| one.path.replace(['{', '}', '*'], ""));
     let mut paths: Vec<String> = paths.take(24).collect();
     paths.extend(["/".to_owned(), "/a/b/c".to_owned()]);
-    let mut hosts = vec!["a.test".to_owned()];
+    let mut hosts = vec!["a.test".to_owned(), "none.example".to_owned()];
     for one in &considered {
         if let Verdict::Host(names) = &one.verdict {
             hosts.extend(names.iter().map(|name| name.replace('*', "sub")));
         }
     }
+    hosts.sort();
+    hosts.dedup();
     hosts.truncate(8);
     for listener in 0..listeners {
         for host in &hosts {
@@ -85,7 +87,8 @@ fn ask(snapshot: &Snapshot, listener: usize, mut request: Request) {
     same(snapshot, listener, &request);
     request.method = Method::Post;
     same(snapshot, listener, &request);
-    request.target.path.push_str("/more");
+    let path = &mut request.target.path;
+    path.push_str(if path.ends_with('/') { "more" } else { "/more" });
     same(snapshot, listener, &request);
 }
 
