@@ -38,6 +38,11 @@ pub const EDGES: &[Edges] = &[
         tests_use: &[TESTKIT],
     },
     Edges { package: TESTKIT, uses: &[BASE, CONFIG, POLICY, SNAPSHOT, DATAPLANE], tests_use: &[] },
+    Edges {
+        package: "gateward-fuzz",
+        uses: &[BASE, CONFIG, POLICY, POLICIES, SNAPSHOT, DATAPLANE],
+        tests_use: &[],
+    },
     Edges { package: "gateward-bench-relay", uses: &[], tests_use: &[] },
     Edges { package: "xtask", uses: &[BASE, CONFIG, POLICY, POLICIES, SNAPSHOT], tests_use: &[] },
 ];

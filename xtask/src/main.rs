@@ -6,6 +6,7 @@ mod comments;
 mod edges;
 mod endure;
 mod format;
+mod fuzz;
 mod generate;
 mod needs;
 mod test;
@@ -25,6 +26,7 @@ The project's own tasks.
   cargo xtask generate [--check]   writes contracts/ and docs/manual/ from the code
   cargo xtask endure reloads|upgrades|kills [TIMES]
                                    the tests of a process's life many times over, with figures
+  cargo xtask fuzz TARGET          a fuzz target under libFuzzer, 60 seconds or as long as `--seconds N`
   cargo xtask bench [OPTIONS]      measures against nginx, HAProxy and the raw relay; `bench --help`
 ";
 
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         "fmt" => check_flag(rest).and_then(format::run),
         "generate" => check_flag(rest).and_then(generate::run),
         "endure" => endure::run(rest),
+        "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -79,11 +79,15 @@ fn collect(node: &Node, marks: &Marks, values: &mut HashSet<String>, places: &mu
     }
 }
 
-/// `root` as JSON, with `***` for every secret.
+/// `root` as JSON, with `***` for every secret. Read again it means the same: a plain `${` is
+/// written as it must be in a document.
 pub(crate) fn masked(root: &Node, marks: &Marks) -> Value {
     root.value(&|node| match &node.kind {
         Kind::Text(text) if text.origin != Origin::Written => Some(MASK.into()),
         _ if marks.secret.contains(&node.place) => Some(MASK.into()),
+        Kind::Text(text) if text.value.contains("${") => {
+            Some(text.value.replace("${", "$${").into())
+        }
         _ => None,
     })
 }

@@ -4,6 +4,8 @@
 //! Runs on a runtime for local tasks whose time is paused (`#[tokio::test(flavor = "local",
 //! start_paused = true)]`).
 
+pub mod parsers;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;

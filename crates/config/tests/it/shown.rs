@@ -64,7 +64,7 @@ fn the_masked_document_shows_no_secret() {
             "version": 1,
             "admin": { "bind": "***" },
             "policies": [ { "sign": { "secret": "***" } } ],
-            "applications": [ { "name": "***", "labels": { "a": "${b}" } } ],
+            "applications": [ { "name": "***", "labels": { "a": "$${b}" } } ],
         })
     );
 }

@@ -14,7 +14,7 @@ const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub enum Said {
     /// The connection comes from the first address and was made to the second.
     Proxied(SocketAddr, SocketAddr),
     /// The connection is the proxy's own (a health check), or of a kind without addresses: the
@@ -24,7 +24,7 @@ pub(crate) enum Said {
 
 /// What came of reading a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Parsed {
+pub enum Parsed {
     /// More bytes are needed.
     Partial,
     /// This is the header, and this many bytes were its.

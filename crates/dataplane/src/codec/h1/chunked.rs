@@ -195,7 +195,7 @@ fn parse_line(input: &mut BytesMut) -> Result<Option<(u64, usize)>, &'static str
         Some(_) => return Err("a chunk size is not a number"),
     }
     let Some(end) = memchr::memchr(b'\n', rest) else {
-        // Its line end may be cut in two.
+        // The CR of the line end may be here already: a line is taken or not however it comes.
         let long = rest.len() > LINE_MAX + 1;
         return if long { Err("a chunk extension is too long") } else { Ok(None) };
     };

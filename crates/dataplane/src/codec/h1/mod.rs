@@ -2,13 +2,13 @@
 //! in `client.rs`.
 
 mod body;
-mod chunked;
+pub(crate) mod chunked;
 pub(crate) mod client;
 mod fields;
-mod head;
+pub(crate) mod head;
 mod pump;
 pub(crate) mod server;
 mod wire;
-mod write;
+pub(crate) mod write;
 
 pub(crate) use body::read_some;

@@ -5,7 +5,7 @@ use policy::message::{Headers, Known};
 
 /// What a caller says of its trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Parent {
+pub struct Parent {
     /// The trace.
     pub trace: TraceId,
     /// The caller's span.
