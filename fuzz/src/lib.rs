@@ -28,6 +28,7 @@ macro_rules! targets {
 targets! {
     chunked
     client_address
+    client_hello
     compile
     condition
     document

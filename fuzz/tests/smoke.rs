@@ -45,6 +45,7 @@ macro_rules! smoke {
 smoke! {
     chunked
     client_address
+    client_hello
     compile
     condition
     document

@@ -2,6 +2,7 @@
 
 pub mod chunked;
 pub mod client_address;
+pub mod client_hello;
 pub mod compile;
 pub mod condition;
 pub mod document;

@@ -16,10 +16,12 @@ use crate::codec::h1::head::{self, EndFinder, HeadLimits};
 use crate::codec::h1::write::{self, ResponseForm};
 use crate::codec::{Outgoing, grpc, normalize};
 use crate::observe::trace::context;
+use crate::relay::hello::Reader;
 
 pub use crate::accept::proxy_protocol::{Parsed as ProxyHeader, Said};
 pub use crate::codec::h1::head::Framing;
 pub use crate::observe::trace::context::Parent;
+pub use crate::relay::hello::Seen;
 
 /// What heads may hold here.
 const LIMITS: HeadLimits = HeadLimits { bytes: 32 << 10, fields: 100 };
@@ -186,6 +188,20 @@ pub fn canonical(
 /// Reads a PROXY header from the start of `bytes`.
 pub fn proxy_header(bytes: &[u8]) -> ProxyHeader {
     proxy_protocol::parse(bytes)
+}
+
+/// Reads a ClientHello that comes in `pieces`.
+pub fn client_hello<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Seen {
+    let mut reader = Reader::default();
+    let mut read = Vec::new();
+    for piece in pieces {
+        read.extend_from_slice(piece);
+        let seen = reader.read(&read);
+        if seen != Seen::Partial {
+            return seen;
+        }
+    }
+    Seen::Partial
 }
 
 /// The client's address by what `headers` say and `peer` may be trusted with.
