@@ -2,7 +2,7 @@
 //! find and write the same.
 //!
 //! An input is a script, a step a line: `+name: value` adds, `=name: value` sets, `-name` removes,
-//! `~name` removes in every spelling, `|name: value` adds the line as a block, as the codec does,
+//! `|name: value` adds the line as a block, as the codec does,
 //! `c` copies, anything else clears.
 
 use policy::message::{Headers, Known, Name, is_token, is_value};
@@ -35,7 +35,6 @@ impl Pair {
             b'+' => self.append(name, value.trim_ascii()),
             b'=' => self.set(name, value.trim_ascii()),
             b'-' => self.remove(name),
-            b'~' => self.remove_spellings(name),
             b'|' => self.add_line(line, name, value),
             b'c' => {
                 let mut copy = Headers::new();
@@ -73,16 +72,6 @@ impl Pair {
         let before = self.plain.len();
         self.plain.retain(|(name, _)| !name.eq_ignore_ascii_case(wanted.as_str().as_bytes()));
         assert_eq!(self.headers.remove(&wanted), self.plain.len() < before, "there or not");
-    }
-
-    fn remove_spellings(&mut self, name: &[u8]) {
-        let Some(wanted) = wanted(name) else { return };
-        let folded =
-            |name: &[u8]| String::from_utf8_lossy(name).to_lowercase().replace(['_', '.'], "-");
-        let (before, spelt) = (self.plain.len(), folded(wanted.as_str().as_bytes()));
-        self.plain.retain(|(name, _)| folded(name) != spelt);
-        let removed = self.headers.remove_spellings(&[wanted]);
-        assert_eq!(removed, self.plain.len() < before, "there or not");
     }
 
     /// As the codec adds what it has checked: the value without the spaces around it.

@@ -26,7 +26,7 @@ const SERVER_NAME: u16 = 0;
 
 /// What a connection's first bytes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub enum Seen {
     /// More are needed.
     Partial,
     /// A whole ClientHello that asks for this name, in lower case; or for none.

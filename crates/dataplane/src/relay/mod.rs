@@ -1,6 +1,6 @@
 //! A connection of a TCP listener: passed on to an upstream, unopened. Its life is [`run`].
 
-mod hello;
+pub(crate) mod hello;
 mod record;
 
 use std::future::poll_fn;

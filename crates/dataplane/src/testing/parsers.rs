@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base::{SpanId, TraceId};
 use bytes::BytesMut;
+use config::v1::Paths;
 use policy::Refusal;
 use policy::message::{Frame, Headers, Method, Request, Response, Scheme};
 use snapshot::ClientAddress;
@@ -87,7 +88,7 @@ pub fn head_length<'p>(
 /// The refusal it gets.
 pub fn read_request(head: &[u8], scheme: Scheme) -> Result<ReadRequest, Refusal> {
     let mut request = Request::default();
-    let read = head::request(head, LIMITS, scheme, &mut request)?;
+    let read = head::request(head, LIMITS, scheme, Paths::default(), &mut request)?;
     Ok(ReadRequest { request, framing: read.framing, keep_alive: read.keep_alive })
 }
 
@@ -181,7 +182,7 @@ pub fn canonical(
     scheme: Scheme,
 ) -> Result<Request, Refusal> {
     let mut request = Request { method, ..Request::default() };
-    normalize::request(&mut request, target, Some(authority), scheme)?;
+    normalize::request(&mut request, target, Some(authority), scheme, Paths::default())?;
     Ok(request)
 }
 

@@ -28,8 +28,8 @@ was seen to fail with the defence taken out. Run one with `cargo xtask test -- f
 struct Test<'t> {
     name: &'t str,
     path: &'t str,
-    /// What is expected: the first line of its comment.
-    expects: &'t str,
+    /// What is expected: the first sentence of its comment.
+    expects: String,
 }
 
 /// The table, and what is wrong with the tests it is made from.
@@ -87,7 +87,7 @@ fn table(
 
 fn row(test: &Test<'_>) -> String {
     let slug = test.name.splitn(3, '_').nth(2).unwrap_or(test.name);
-    format!("[`{slug}`](../{}) {}", test.path, cell(test.expects))
+    format!("[`{slug}`](../{}) {}", test.path, cell(&test.expects))
 }
 
 /// The tests of a file that are named for a case.
@@ -98,10 +98,13 @@ fn tests_of<'f>(file: &'f File, wrong: &mut Vec<String>) -> Vec<(&'f str, Test<'
         if let Some(said) = line.strip_prefix("///") {
             comment.push(said.trim());
         } else if let Some((id, name)) = test_name(line) {
-            if !comment.iter().any(|said| said.starts_with("Seen to fail:")) {
+            let said = comment.join(" ");
+            let Some((expects, _)) = said.split_once("Seen to fail:") else {
                 wrong.push(format!("{}: {name} does not say how it was seen to fail", file.path));
-            }
-            let expects = comment.first().copied().unwrap_or_default();
+                continue;
+            };
+            let expects =
+                expects.split_inclusive(". ").next().unwrap_or_default().trim().to_owned();
             found.push((id, Test { name, path: &file.path, expects }));
         }
         if !line.starts_with("///") && !line.starts_with("#[") {
@@ -126,8 +129,8 @@ mod tests {
     #[test]
     fn tests_are_found_by_name_with_what_they_expect() {
         let text = "\
-/// One meaning.
-/// Seen to fail: with the check removed.
+/// One meaning. Not two. Seen to fail: with the
+/// check removed.
 #[tokio::test]
 async fn fa_A01_a_request() {}
 
@@ -140,14 +143,9 @@ fn fa() {}
         let file = File { path: "a.rs".into(), text: text.into() };
         let mut wrong = Vec::new();
         let found = tests_of(&file, &mut wrong);
-        let told: Vec<_> = found.iter().map(|(id, test)| (*id, test.name, test.expects)).collect();
-        assert_eq!(
-            told,
-            [
-                ("A01", "fa_A01_a_request", "One meaning."),
-                ("B02", "fa_B02_frames", "Nothing said."),
-            ]
-        );
+        let told: Vec<_> =
+            found.iter().map(|(id, test)| (*id, test.name, test.expects.as_str())).collect();
+        assert_eq!(told, [("A01", "fa_A01_a_request", "One meaning.")]);
         assert_eq!(wrong, ["a.rs: fa_B02_frames does not say how it was seen to fail"]);
     }
 
