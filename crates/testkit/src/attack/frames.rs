@@ -457,7 +457,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         loop {
             let frame = self.next_on(stream).await.expect("a response comes");
             match frame.kind {
-                kind::HEADERS if status == 0 => status = frame.status().expect("a status"),
+                // Interim responses come before the final one.
+                kind::HEADERS if status < 200 => status = frame.status().expect("a status"),
                 kind::DATA => body.extend_from_slice(&frame.payload),
                 kind::RST_STREAM | kind::GOAWAY => panic!("no response: {frame:?}"),
                 _ => {}

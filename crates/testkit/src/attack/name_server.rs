@@ -49,9 +49,14 @@ impl NameServer {
     pub async fn start(plan: impl Fn(&str, usize) -> Reply + Send + Sync + 'static) -> Self {
         let plan: Arc<Plan> = Arc::new(plan);
         let asked = Arc::new(AtomicUsize::new(0));
-        let address: SocketAddr = (Ipv4Addr::LOCALHOST, port::reserved()).into();
-        let udp = UdpSocket::bind(address).await.expect("a port");
-        let tcp = TcpListener::bind(address).await.expect("the same port");
+        let (address, udp, tcp) = loop {
+            let address: SocketAddr = (Ipv4Addr::LOCALHOST, port::reserved()).into();
+            // A port is reserved for TCP: another may have it for UDP.
+            let both = (UdpSocket::bind(address).await, TcpListener::bind(address).await);
+            if let (Ok(udp), Ok(tcp)) = both {
+                break (address, udp, tcp);
+            }
+        };
         let (udp, counted, shared) = (Arc::new(udp), asked.clone(), plan.clone());
         tokio::spawn(async move {
             let mut packet = [0; 4096];

@@ -25,6 +25,7 @@ was seen to fail with the defence taken out. Run one with `cargo xtask test -- f
 ";
 
 /// A test, by the case it is of.
+#[derive(Clone)]
 struct Test<'t> {
     name: &'t str,
     path: &'t str,
@@ -86,7 +87,8 @@ fn table(
 }
 
 fn row(test: &Test<'_>) -> String {
-    let slug = test.name.splitn(3, '_').nth(2).unwrap_or(test.name);
+    let cases = cases_of(test.name).map(|id| id.len() + 1).sum::<usize>();
+    let slug = test.name.get("fa_".len() + cases..).unwrap_or(test.name);
     format!("[`{slug}`](../{}) {}", test.path, cell(&test.expects))
 }
 
@@ -97,7 +99,7 @@ fn tests_of<'f>(file: &'f File, wrong: &mut Vec<String>) -> Vec<(&'f str, Test<'
     for line in file.text.lines().map(str::trim) {
         if let Some(said) = line.strip_prefix("///") {
             comment.push(said.trim());
-        } else if let Some((id, name)) = test_name(line) {
+        } else if let Some(name) = test_name(line) {
             let said = comment.join(" ");
             let Some((expects, _)) = said.split_once("Seen to fail:") else {
                 wrong.push(format!("{}: {name} does not say how it was seen to fail", file.path));
@@ -105,7 +107,8 @@ fn tests_of<'f>(file: &'f File, wrong: &mut Vec<String>) -> Vec<(&'f str, Test<'
             };
             let expects =
                 expects.split_inclusive(". ").next().unwrap_or_default().trim().to_owned();
-            found.push((id, Test { name, path: &file.path, expects }));
+            let test = Test { name, path: &file.path, expects };
+            found.extend(cases_of(name).map(|id| (id, test.clone())));
         }
         if !line.starts_with("///") && !line.starts_with("#[") {
             comment.clear();
@@ -114,12 +117,19 @@ fn tests_of<'f>(file: &'f File, wrong: &mut Vec<String>) -> Vec<(&'f str, Test<'
     found
 }
 
-/// The case and the name of the test that is declared on this line.
-fn test_name(line: &str) -> Option<(&str, &str)> {
+/// The name of the test for a case that is declared on this line.
+fn test_name(line: &str) -> Option<&str> {
     let declared = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ")?;
-    let name = declared.split('(').next()?;
-    let id = name.strip_prefix("fa_")?.split('_').next()?;
-    Some((id, name))
+    declared.split('(').next().filter(|name| name.starts_with("fa_"))
+}
+
+/// The cases a test is of: `fa_D18_D21_…` is of two.
+fn cases_of(name: &str) -> impl Iterator<Item = &str> {
+    let is_case = |part: &&str| {
+        matches!(part.as_bytes(), [b'A'..=b'Z', tens, ones]
+            if tens.is_ascii_digit() && ones.is_ascii_digit())
+    };
+    name.split('_').skip(1).take_while(is_case)
 }
 
 #[cfg(test)]

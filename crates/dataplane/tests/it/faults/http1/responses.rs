@@ -17,7 +17,9 @@ async fn before(answers: &'static [&'static str], one_by_one: bool, close: bool)
             None => answer_to(seen, "200 OK", "", seen.target.as_bytes()).into(),
         }
     });
-    let document = DOCUMENT.replace("'http://@UP@' ]", "'http://@UP@' ], retry: { attempts: 0 }");
+    // So many bad answers would open the breaker.
+    let settings = "'http://@UP@' ], retry: { attempts: 0 }, breaker: { failure_percent: 0 }";
+    let document = DOCUMENT.replace("'http://@UP@' ]", settings);
     Bench::before(oracle.await, &document, Memory::default()).await
 }
 
