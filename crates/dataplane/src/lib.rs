@@ -15,6 +15,7 @@ mod deadline;
 mod dispatch;
 mod enforce;
 mod forward;
+mod in_place;
 mod live;
 mod observe;
 mod overload;

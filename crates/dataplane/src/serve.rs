@@ -5,7 +5,6 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use config::v1::Priority;
 use policy::{Exchange, Refusal, codes};
@@ -18,7 +17,6 @@ use crate::dispatch;
 use crate::enforce::{self, Passage, identity, names};
 use crate::forward::{self, Passed};
 use crate::observe;
-use crate::overload::RETRY_AFTER;
 
 /// Serves one request, from its head, which the codec has read and made canonical, to the end of
 /// its answer.
@@ -120,7 +118,7 @@ fn crowded<C: Client>(
     let Some(want) = core.overload.judge(&core.lag, priority, limits) else { return Ok(()) };
     // A connection that speaks for many is not made to wait for one of them.
     if x.client == x.connection.peer_ip() {
-        client.pause(Duration::from_secs(RETRY_AFTER));
+        client.pause(want.pause(limits));
     }
     Err(core.overload.refuse(core.number, want, priority))
 }

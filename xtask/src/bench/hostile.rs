@@ -84,15 +84,29 @@ const QUEUE: Duration = Duration::from_millis(20);
 /// Connections that ask for as much as can be answered.
 const PEAK: u32 = 64;
 
+/// Conditions a request has to meet: so dear that it is the gateway that can do no more, not
+/// whoever makes the load.
+const CONDITIONS: u32 = 40;
+
 fn crowded(port: u16, admin: u16) -> String {
     let queue = QUEUE.as_millis();
+    let conditions: String = (0..CONDITIONS)
+        .map(|number| {
+            format!(
+                "  - header: {{ response: {{ set: {{ x-{number}: met }} }} }}
+    id: condition-{number}
+    when: 'request.path.matches(\"^/[a-z]*$\") && request.method == \"GET\"'
+"
+            )
+        })
+        .collect();
     format!(
         "version: 1
 limits: {{ queue_time: {queue}ms, connections_per_address: 60000 }}
 listeners: [ {{ name: web, bind: \"127.0.0.1:{port}\" }} ]
 admin: {{ bind: \"127.0.0.1:{admin}\" }}
-policies: [ {{ rate: {{ limit: 1000000000, window: 1s, by: client }} }} ]
-apis:
+policies:
+{conditions}apis:
   - {{ name: all, routes: [ {{ respond: {{ body: hello }} }} ] }}
   - {{ name: probe, path: /probe, priority: low, routes: [ {{ respond: {{ body: hello }} }} ] }}
 "
@@ -113,13 +127,13 @@ pub fn overloaded(bed: &Bed, report: &mut Report) -> Result {
         let twice = (2.0 * peak.per_second * QUEUE.as_secs_f64()).ceil() as u32;
         let twice = twice.clamp(2 * PEAK, 10_000);
         let stop = AtomicBool::new(false);
-        let crowd = thread::scope(|scope| {
+        let (crowd, probes_shed) = thread::scope(|scope| {
             let probing = scope.spawn(|| probe(running.address, &stop));
             let crowd = load(twice);
             stop.store(true, Ordering::Relaxed);
-            let _ = probing.join();
-            crowd
-        })?;
+            (crowd, probing.join().unwrap_or_default())
+        });
+        let crowd = crowd?;
         let good = (crowd.requests - crowd.failed).max(0.0) / crowd.requests.max(1.0);
         let goodput = crowd.per_second * good;
         println!(
@@ -130,32 +144,43 @@ pub fn overloaded(bed: &Bed, report: &mut Report) -> Result {
         report.add("twice", "requests/s", goodput);
         report.add("twice", "lost %", 100.0 * (1.0 - goodput / peak.per_second).max(0.0));
         report.add("twice", "shed %", 100.0 * (1.0 - good));
+        report.add("twice", "probes shed %", probes_shed);
         report.add("twice", "slow sheds %", slow_sheds(admin)?);
     }
     Ok(())
 }
 
-/// Asks for what is turned away first, now and then.
-fn probe(address: SocketAddr, stop: &AtomicBool) {
+/// Asks for what is turned away first, now and then, once the crowd is there. How many percent were
+/// turned away.
+fn probe(address: SocketAddr, stop: &AtomicBool) -> f64 {
+    thread::sleep(Duration::from_secs(1));
+    let (mut asked, mut shed) = (0.0, 0.0);
     while !stop.load(Ordering::Relaxed) {
         // Whether it is answered or turned away, the gateway counts how long it took.
-        let _ = ask(address, "/probe");
+        if let Ok(answer) = ask(address, "/probe", 12) {
+            asked += 1.0;
+            shed += if answer.starts_with("HTTP/1.1 503") { 1.0 } else { 0.0 };
+        }
         thread::sleep(Duration::from_millis(10));
     }
+    100.0 * shed / f64::max(asked, 1.0)
 }
 
-fn ask(address: SocketAddr, path: &str) -> std::io::Result<String> {
+/// So many bytes of an answer, at most.
+fn ask(address: SocketAddr, path: &str, bytes: u64) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let close = if bytes == u64::MAX { "connection: close\r\n" } else { "" };
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n{close}\r\n")?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    stream.take(bytes).read_to_string(&mut answer)?;
     Ok(answer)
 }
 
 /// Of the probes, how many percent took longer than 5 ms from their head to the end of the answer.
+/// Those that were served took no less than those that were turned away.
 fn slow_sheds(admin: SocketAddr) -> Result<f64> {
-    let page = ask(admin, "/metrics").map_err(|error| error.to_string())?;
+    let page = ask(admin, "/metrics", u64::MAX).map_err(|error| error.to_string())?;
     let value = |le: &str| -> f64 {
         let series = "gateward_request_duration_seconds_bucket{api=\"probe\"";
         page.lines()

@@ -14,6 +14,7 @@ mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use config::v1::Priority;
 use policy::{Refusal, codes};
@@ -31,7 +32,7 @@ pub(crate) use watch::Watch;
 use machine::Machine;
 
 /// Seconds after which a caller that was turned away may come again.
-pub(crate) const RETRY_AFTER: u64 = 1;
+const RETRY_AFTER: u64 = 1;
 
 /// Streams an HTTP/2 connection may run while memory is short.
 pub(crate) const FEW_STREAMS: usize = 8;
@@ -74,6 +75,20 @@ pub(crate) enum Want {
     Memory,
     /// What is ready waits for too long.
     Time,
+}
+
+impl Want {
+    /// How long a client that was turned away is not read from: for want of memory, as long as it
+    /// is told to stay away; for want of time, a few turns, since in a whole second the queue would
+    /// be gone and the core idle. Everyone waits for another while, so that not all are back at
+    /// once.
+    pub fn pause(self, limits: &InstanceLimits) -> Duration {
+        let most = match self {
+            Self::Memory => Duration::from_secs(RETRY_AFTER),
+            Self::Time => limits.queue_time * 6,
+        };
+        most.mul_f64(fastrand::f64().mul_add(0.75, 0.25))
+    }
 }
 
 impl Overload {
@@ -160,7 +175,7 @@ impl Overload {
     }
 
     /// Shows a core's lag.
-    fn show_lag(&self, core: usize, lag: std::time::Duration) {
+    fn show_lag(&self, core: usize, lag: Duration) {
         if let Some(counts) = self.counts.of(core) {
             counts.lag.store(lag.as_micros() as u64, Ordering::Relaxed);
         }

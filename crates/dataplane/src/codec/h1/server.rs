@@ -25,6 +25,7 @@ use crate::codec::normalize::TARGET_MAX;
 use crate::codec::rewind::Rewind;
 use crate::codec::{Client, Interim, Upgraded};
 use crate::core::Core;
+use crate::in_place::in_place;
 use crate::serve;
 use crate::tunnel::{self, websocket};
 
@@ -73,14 +74,6 @@ pub(crate) async fn run(core: Rc<Core>, accepted: Accepted) {
         core.give_exchange(x);
         server.served += 1;
     }
-}
-
-/// What `make` gives, made where it stays: a future made first and then boxed is copied, all of it,
-/// for every request.
-#[inline(always)]
-fn in_place<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
-    let place = Box::new_uninit();
-    Box::into_pin(Box::write(place, make()))
 }
 
 /// A client's connection.

@@ -24,6 +24,7 @@ use super::request;
 use crate::accept::io::Io;
 use crate::codec::rewind::Rewind;
 use crate::deadline::{Deadline, Timers};
+use crate::in_place::in_place;
 use crate::observe::metrics::http2::{End, Reset};
 use crate::overload::FEW_STREAMS;
 
@@ -341,7 +342,7 @@ impl<S: Service> Server<S> {
         };
         let (service, conduct) = (self.service.clone(), self.conduct.clone());
         // Boxed: a task moves what it runs several times, and this is large.
-        spawn_local(Box::pin(async move {
+        spawn_local(in_place(|| async move {
             service.serve(&mut x, &mut asker, refused).await;
             if asker.is_gone() {
                 conduct.took_back();
