@@ -98,8 +98,7 @@ fn canonical(target: &str) -> Option<String> {
 }
 
 /// Every disagreement is one of those that the table explains; every row of it was seen.
-/// Seen to fail: with any row of the table taken out; and with `take_length` of the codec reading
-/// lengths as octal ("read in two ways").
+/// Seen to fail: with `content_length` of the codec reading lengths as octal ("read in two ways").
 #[tokio::test]
 async fn fa_A34_b_hyper_reads_alike() {
     let oracle = Oracle::answering(|seen| {
