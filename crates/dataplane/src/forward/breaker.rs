@@ -4,9 +4,9 @@
 //! thrown down again.
 //!
 //! ```text
-//! closed -- most fail --> open -- time --> half open -- the one succeeds --> ramping -- time --> closed
-//!                           ^--------- it fails ----------'                     |
-//!                           ^------------------ most fail ---------------------'
+//! closed -- most fail --> open -- time --> half open -- it succeeds --> ramping -- time --> closed
+//!                           ^--------- it fails ----------'                 |
+//!                           ^------------------ most fail ------------------'
 //! ```
 //!
 //! While all goes well a request costs one look at a number that nobody writes.

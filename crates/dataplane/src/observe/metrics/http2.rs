@@ -4,7 +4,10 @@
 use super::series::{Count, ListenerSeries};
 
 macro_rules! labels {
-    ($(#[doc = $doc:literal])+ $type:ident, $all:ident: $($(#[doc = $what:literal])+ $one:ident = $name:literal;)*) => {
+    (
+        $(#[doc = $doc:literal])+ $type:ident, $all:ident:
+        $($(#[doc = $what:literal])+ $one:ident = $name:literal;)*
+    ) => {
         $(#[doc = $doc])+
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum $type { $($(#[doc = $what])+ $one),* }
