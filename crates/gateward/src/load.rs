@@ -107,6 +107,7 @@ impl Loader {
         let written = config::read(path, &self.schema, around)?;
         let inputs = Inputs {
             registry: &policies::REGISTRY,
+            remotes: &snapshot::Nowhere,
             carry: &self.carry,
             around: &Machine,
             authorities: &snapshot::system_authorities,
@@ -117,6 +118,7 @@ impl Loader {
             Ok(snapshot) => {
                 let mut files = written.depends.clone();
                 files.extend(certificate_files(&snapshot));
+                files.extend(snapshot.policy_files.iter().cloned());
                 Ok(Loaded { written, snapshot, files })
             }
             Err(problems) => Err(written.report(&problems)),

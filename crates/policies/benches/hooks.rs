@@ -88,10 +88,13 @@ impl Bench {
         let mut targets = Vec::new();
         let mut cx = Compile {
             directory: &Arc::new(directory),
+            registry: &REGISTRY,
+            world: &testkit::World::default(),
             carry: &Carry::default(),
             id: name,
             identity_headers: &mut Vec::new(),
             log_targets: &mut targets,
+            chores: &mut Vec::new(),
         };
         let kind = REGISTRY.find(name).unwrap_or_else(|| panic!("no policy {name}"));
         let policy = (kind.compile)(settings, &Pointer::root(), &mut cx);

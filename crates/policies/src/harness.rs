@@ -13,9 +13,11 @@ use serde_json::Value;
 #[derive(Default)]
 pub(crate) struct Bench {
     pub(crate) directory: Arc<Directory>,
+    pub(crate) world: testkit::World,
     pub(crate) carry: Carry,
     pub(crate) identity_headers: Vec<String>,
     pub(crate) log_targets: Vec<Arc<policy::LogTarget>>,
+    pub(crate) chores: Vec<Arc<dyn policy::Chore>>,
 }
 
 impl Bench {
@@ -25,7 +27,7 @@ impl Bench {
         let application = Application {
             name: "shop".into(),
             organization: Some("acme".into()),
-            labels: Default::default(),
+            ..Application::default()
         };
         directory.add_key(sha256, &Arc::new(application), "1".into());
         Self { directory: Arc::new(directory), ..Self::default() }
@@ -39,10 +41,13 @@ impl Bench {
     ) -> Result<Arc<dyn Policy>, Problems> {
         let mut cx = Compile {
             directory: &self.directory,
+            registry: &crate::REGISTRY,
+            world: &self.world,
             carry: &self.carry,
             id: kind.name,
             identity_headers: &mut self.identity_headers,
             log_targets: &mut self.log_targets,
+            chores: &mut self.chores,
         };
         (kind.compile)(settings, &Pointer::root(), &mut cx)
     }

@@ -1,30 +1,10 @@
 //! Who may call: applications, found by what they prove themselves with.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// A program that calls APIs for an organization.
-#[derive(Debug, Default)]
-pub struct Application {
-    /// Its name.
-    pub name: String,
-    /// The organization it belongs to.
-    pub organization: Option<String>,
-    /// What conditions may ask for.
-    pub labels: BTreeMap<String, String>,
-}
-
-/// Who a request was authenticated as.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// The application.
-    pub application: Arc<Application>,
-    /// Which of its credentials it used; a name, never the credential.
-    pub credential: Arc<str>,
-    /// The policy that said so.
-    pub by: &'static str,
-}
+use crate::Application;
 
 /// All applications. Immutable; part of a snapshot.
 #[derive(Debug, Default)]

@@ -3,8 +3,10 @@
 //!
 //! Read in this order: [`Policy`] (what one may do, and when), [`Step`] (what it answers),
 //! [`Exchange`] (what it sees), [`Refusal`] (how it says no), [`PolicyKind`] (how it becomes part
-//! of Gateward), [`Compile`] (how its settings become a policy).
+//! of Gateward), [`Compile`] (how its settings become a policy), [`Remote`] (how it asks other
+//! servers).
 
+mod caller;
 mod compile;
 pub mod condition;
 mod directory;
@@ -16,11 +18,13 @@ mod phase;
 #[allow(clippy::module_inception)]
 mod policy;
 mod refusal;
+mod remote;
 mod step;
 
-pub use compile::{Carry, Compile};
+pub use caller::{Application, Caller, Grant};
+pub use compile::{Carry, Compile, World};
 pub use condition::Condition;
-pub use directory::{Application, Caller, Directory};
+pub use directory::Directory;
 pub use exchange::{
     ClientCertificate, Connection, Exchange, RateReport, RouteFacts, Times, Tls, TraceContext,
     UpstreamFacts,
@@ -30,4 +34,5 @@ pub use log::{LogDestination, LogTarget};
 pub use phase::Phase;
 pub use policy::Policy;
 pub use refusal::{Code, Fault, Refusal, codes};
+pub use remote::{Answer, Call, Chore, Remote, Unanswered};
 pub use step::{Flow, Step};

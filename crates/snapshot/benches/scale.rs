@@ -25,6 +25,7 @@ fn measure(hosts: usize, routes: usize) {
         .unwrap_or_else(|report| panic!("{report}"));
     let inputs = Inputs {
         registry: &NO_POLICIES,
+        remotes: &gateward_snapshot::Nowhere,
         carry: &Carry::default(),
         around: &around,
         authorities: &Vec::new,

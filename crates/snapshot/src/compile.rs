@@ -18,6 +18,7 @@ mod split;
 mod tcp;
 mod templates;
 mod upstreams;
+mod world;
 
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use crate::snapshot::Fingerprints;
 use crate::tls::Files;
 use crate::{Chain, Router, Snapshot};
 pub(crate) use findings::Findings;
+pub use world::{Nowhere, Remotes};
 
 /// What compiling is given besides the document.
 pub struct Inputs<'a> {
@@ -38,6 +40,8 @@ pub struct Inputs<'a> {
     pub registry: &'a Registry,
     /// State that outlives snapshots.
     pub carry: &'a Carry,
+    /// Makes the ways to servers that policies ask for.
+    pub remotes: &'a dyn Remotes,
     /// Certificates, keys and authorities are read through this.
     pub around: &'a dyn Surroundings,
     /// The system's certificate authorities; asked once, when an upstream needs them.
@@ -63,7 +67,8 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
     let listeners = listeners::compile(document, inputs, &files, &mut upstreams, &mut findings);
     let admin = listeners::admin(document, &mut findings);
     let directory = access::directory(document, &mut findings);
-    let mut policies = policies::Policies::new(inputs, &directory);
+    let world = world::World::new(inputs, &files);
+    let mut policies = policies::Policies::new(inputs, &world, &directory);
     let for_all =
         policies.compile(&document.policies, &policies::Owner::Document, &root, &mut findings);
     let (routes, rules) = apis::Apis {
@@ -83,7 +88,9 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
     if !findings.problems.is_empty() {
         return Err(findings.problems);
     }
-    let (identity_headers, log_targets) = policies.finish();
+    let policies::Made { identity_headers, log_targets, chores } = policies.finish();
+    let seen = world.finish();
+    findings.warnings.extend(seen.warnings);
     Ok(Snapshot {
         revision: inputs.revision,
         digest: written.digest.clone(),
@@ -98,10 +105,12 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
         directory,
         identity_headers,
         log_targets,
+        chores,
+        policy_files: seen.files,
         traces,
         warnings: findings.warnings,
         fingerprints: Fingerprints {
-            policies: fingerprint(&document.policies, ()),
+            policies: fingerprint(&document.policies, seen.digest),
             applications: fingerprint(&document.applications, ()),
         },
         masked: written.masked().clone(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use base::Problems;
 use config::v1::{ClientAddressHeader, OddFieldNames, Paths};
 use ipnet::IpNet;
-use policy::{Directory, LogTarget, message::Name};
+use policy::{Chore, Directory, LogTarget, message::Name};
 use rustc_hash::FxBuildHasher;
 
 use crate::{Chain, Relay, Route, Router, Upstream};
@@ -43,6 +43,10 @@ pub struct Snapshot {
     pub identity_headers: Vec<Name>,
     /// Where access logs go.
     pub log_targets: Vec<Arc<LogTarget>>,
+    /// What goes on beside the requests as long as this runs.
+    pub chores: Vec<Arc<dyn Chore>>,
+    /// Files that policies were made from, for watching.
+    pub policy_files: Vec<PathBuf>,
     /// Where traces go.
     pub traces: Option<Traces>,
     /// What is odd about the document, but does not keep it from running: a certificate that has

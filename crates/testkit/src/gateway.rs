@@ -35,6 +35,7 @@ impl Gateway {
             .map_err(|report| report.to_string())?;
         let inputs = Inputs {
             registry,
+            remotes: &snapshot::Nowhere,
             carry: &Carry::default(),
             around: &Machine,
             authorities: &Vec::new,

@@ -12,5 +12,7 @@ mod message;
 pub mod port;
 mod run;
 mod upstream;
+mod world;
 
 pub use run::run_cases;
+pub use world::World;

@@ -43,6 +43,7 @@ pub fn run(input: &[u8]) {
 fn compiled(written: &Written) -> Result<Snapshot, Vec<base::Problem>> {
     let inputs = Inputs {
         registry: &policies::REGISTRY,
+        remotes: &snapshot::Nowhere,
         carry: &Carry::default(),
         around: &Memory::default(),
         authorities: &Vec::new,

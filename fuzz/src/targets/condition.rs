@@ -73,11 +73,13 @@ fn full() -> Exchange {
         params: [("id".into(), 8, 10)].into_iter().collect(),
     });
     exchange.caller = Some(Caller {
-        application: Arc::new(Application {
+        application: Some(Arc::new(Application {
             name: "shop".into(),
             organization: Some("acme".into()),
+            groups: Vec::new(),
             labels: BTreeMap::from([("tier".into(), "gold".into())]),
-        }),
+        })),
+        grant: None,
         credential: "key-1".into(),
         by: "api_key",
     });

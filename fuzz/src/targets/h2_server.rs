@@ -79,6 +79,7 @@ impl Bed {
         let written = read("fuzz.yaml", DOCUMENT).expect("it can be read");
         let inputs = Inputs {
             registry: &policies::REGISTRY,
+            remotes: &snapshot::Nowhere,
             carry: &Carry::default(),
             around: &Memory::default(),
             authorities: &Vec::new,

@@ -12,6 +12,9 @@ pub struct Application {
     /// The organization it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
+    /// The groups it is in, for policies that let in groups.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// Its API keys; two or more while one is replaced by the next.
     #[serde(default)]
     pub keys: Vec<Key>,

@@ -48,6 +48,7 @@ pub(crate) fn compile_with(text: &str, carry: &Carry) -> Arc<Snapshot> {
         .unwrap_or_else(|report| panic!("{}", report.render(false)));
     let inputs = Inputs {
         registry: &policies::REGISTRY,
+        remotes: &snapshot::Nowhere,
         carry,
         around: &around,
         authorities: &Vec::new,

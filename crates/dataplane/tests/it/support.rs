@@ -115,6 +115,7 @@ pub fn compiled(document: &str, carry: &Carry, around: &Memory) -> Snapshot {
     let written = read_text("test.yaml", document, &schema, around).expect("it can be read");
     let inputs = Inputs {
         registry: &policies::REGISTRY,
+        remotes: &snapshot::Nowhere,
         carry,
         around,
         authorities: &Vec::new,

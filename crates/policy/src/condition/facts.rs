@@ -14,7 +14,7 @@ use super::cost::ELEMENTS;
 use super::language::Pattern;
 use super::vocabulary::Fact;
 use crate::message::{Headers, Name};
-use crate::{ClientCertificate, Exchange, Tls};
+use crate::{Caller, ClientCertificate, Exchange, Tls};
 
 /// The variables that one expression names, for one exchange.
 pub(super) struct View<'x> {
@@ -103,14 +103,13 @@ fn value<'x>(
             None => Held::Null(CelNull),
         },
         Fact::Address => Held::Text(CelString::from(exchange.client.to_string())),
-        Fact::Application => maybe(caller.map(|caller| caller.application.name.as_str())),
-        Fact::Organization => {
-            maybe(caller.and_then(|caller| caller.application.organization.as_deref()))
-        }
+        Fact::Application => maybe(caller.and_then(Caller::application_name)),
+        Fact::Organization => maybe(caller.and_then(Caller::organization)),
         Fact::Credential => maybe(caller.map(|caller| &*caller.credential)),
         Fact::Labels => map(caller
             .into_iter()
-            .flat_map(|caller| &caller.application.labels)
+            .filter_map(|caller| caller.application.as_ref())
+            .flat_map(|application| &application.labels)
             .map(|(name, value)| (Cow::from(name.as_str()), Cow::from(value.as_str()))))?,
         Fact::Api => maybe(route.map(|route| &*route.api)),
         Fact::ApiVersion => maybe(route.and_then(|route| route.version.as_deref())),

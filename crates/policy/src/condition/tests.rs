@@ -48,13 +48,15 @@ fn exchange() -> Exchange {
 fn with_caller() -> Exchange {
     let mut exchange = exchange();
     exchange.caller = Some(Caller {
-        application: Arc::new(Application {
+        application: Some(Arc::new(Application {
             name: "shop".into(),
             organization: Some("acme".into()),
+            groups: Vec::new(),
             labels: BTreeMap::from([("tier".into(), "gold".into())]),
-        }),
+        })),
         credential: "key-1".into(),
         by: "api_key",
+        grant: None,
     });
     exchange
 }

@@ -18,6 +18,7 @@ pub(super) fn directory(document: &v1::Document, findings: &mut Findings) -> Arc
         let application = Arc::new(Application {
             name: written.name.clone(),
             organization: written.organization.clone(),
+            groups: written.groups.clone(),
             labels: written.labels.clone(),
         });
         for (number, key) in written.keys.iter().enumerate() {

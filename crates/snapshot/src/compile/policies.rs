@@ -6,8 +6,9 @@ use std::sync::Arc;
 use base::{Pointer, Problem};
 use config::v1::PolicyUse;
 use policy::message::Name;
-use policy::{Compile, Condition, Directory, LogTarget};
+use policy::{Chore, Compile, Condition, Directory, LogTarget};
 
+use super::world::World;
 use super::{Findings, Inputs, unknown};
 use crate::{ChainStep, Level};
 
@@ -43,6 +44,7 @@ impl Owner<'_> {
 /// Makes policies.
 pub(super) struct Policies<'a> {
     inputs: &'a Inputs<'a>,
+    world: &'a World<'a>,
     directory: &'a Arc<Directory>,
     /// Ids people wrote, and where.
     written: HashMap<String, Pointer>,
@@ -50,17 +52,34 @@ pub(super) struct Policies<'a> {
     made: HashSet<String>,
     identity_headers: Vec<String>,
     log_targets: Vec<Arc<LogTarget>>,
+    chores: Vec<Arc<dyn Chore>>,
+}
+
+/// What policies made beside themselves.
+pub(super) struct Made {
+    /// Header names that say who the caller is.
+    pub identity_headers: Vec<Name>,
+    /// Where logs go.
+    pub log_targets: Vec<Arc<LogTarget>>,
+    /// What goes on beside the requests.
+    pub chores: Vec<Arc<dyn Chore>>,
 }
 
 impl<'a> Policies<'a> {
-    pub fn new(inputs: &'a Inputs<'a>, directory: &'a Arc<Directory>) -> Self {
+    pub fn new(
+        inputs: &'a Inputs<'a>,
+        world: &'a World<'a>,
+        directory: &'a Arc<Directory>,
+    ) -> Self {
         Self {
             inputs,
+            world,
             directory,
             written: HashMap::new(),
             made: HashSet::new(),
             identity_headers: Vec::new(),
             log_targets: Vec::new(),
+            chores: Vec::new(),
         }
     }
 
@@ -107,10 +126,13 @@ impl<'a> Policies<'a> {
         };
         let mut with = Compile {
             directory: self.directory,
+            registry: self.inputs.registry,
+            world: self.world,
             carry: self.inputs.carry,
             id: &id,
             identity_headers: &mut self.identity_headers,
             log_targets: &mut self.log_targets,
+            chores: &mut self.chores,
         };
         match (kind.compile)(&one.settings, &at_settings, &mut with) {
             Ok(policy) => Some(ChainStep {
@@ -165,14 +187,20 @@ impl<'a> Policies<'a> {
         id.clone()
     }
 
-    /// Header names that say who the caller is, and where logs go.
-    pub fn finish(self) -> (Vec<Name>, Vec<Arc<LogTarget>>) {
+    /// What they made beside themselves.
+    pub fn finish(self) -> Made {
         let mut names: Vec<Name> = Vec::new();
         for name in self.identity_headers.iter().filter_map(|name| Name::new(name)) {
             if !names.contains(&name) {
                 names.push(name);
             }
         }
-        (names, self.log_targets)
+        let mut chores: Vec<Arc<dyn Chore>> = Vec::new();
+        for chore in self.chores {
+            if !chores.iter().any(|known| Arc::ptr_eq(known, &chore)) {
+                chores.push(chore);
+            }
+        }
+        Made { identity_headers: names, log_targets: self.log_targets, chores }
     }
 }

@@ -25,14 +25,27 @@ impl Files<'_> {
 
     /// Its bytes; `what` it is is said where it can't be read.
     pub fn read(&self, name: &str, what: &str, at: &Pointer) -> Result<Vec<u8>, Problem> {
+        self.read_most(name, what, BYTES_MAX, at)
+    }
+
+    /// Its bytes, `most` of them.
+    pub fn read_most(
+        &self,
+        name: &str,
+        what: &str,
+        most: u64,
+        at: &Pointer,
+    ) -> Result<Vec<u8>, Problem> {
         let path = self.path(name);
-        self.around.read(&path, BYTES_MAX).map_err(|error| {
+        self.around.read(&path, most).map_err(|error| {
             let path = path.display();
             match error.kind() {
                 ErrorKind::NotFound => Problem::new(at, format!("there is no file `{path}`"))
                     .hint(format!("put the {what} there, or correct the path")),
                 ErrorKind::FileTooLarge => {
-                    Problem::new(at, format!("`{path}` has more than 4 MiB, too much for a {what}"))
+                    let what =
+                        format!("`{path}` has more than {} MiB, too much for a {what}", most >> 20);
+                    Problem::new(at, what)
                 }
                 _ => Problem::new(at, format!("the {what} `{path}` can't be read: {error}"))
                     .hint("let the user that gateward runs as read it"),

@@ -47,6 +47,7 @@ fn report(name: &str, text: &str) -> String {
     };
     let inputs = Inputs {
         registry: &policies::REGISTRY,
+        remotes: &gateward_snapshot::Nowhere,
         carry: &Carry::default(),
         around: &around,
         authorities: &Vec::new,

@@ -10,6 +10,7 @@ fn compile(text: &str) -> Snapshot {
     let around = Memory::default();
     let inputs = Inputs {
         registry: &policies::REGISTRY,
+        remotes: &gateward_snapshot::Nowhere,
         carry: &Carry::default(),
         around: &around,
         authorities: &Vec::new,

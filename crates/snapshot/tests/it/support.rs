@@ -28,6 +28,7 @@ pub fn compile(text: &str) -> Result<Snapshot, Problems> {
     let around = Memory::default();
     let inputs = Inputs {
         registry: &NO_POLICIES,
+        remotes: &gateward_snapshot::Nowhere,
         carry: &Carry::default(),
         around: &around,
         authorities: &Vec::new,

@@ -23,6 +23,7 @@ fn read(text: &str, around: &Memory) -> Written {
 fn compile(text: &str, around: &Memory, carry: &Carry) -> Snapshot {
     let inputs = Inputs {
         registry: &policies::REGISTRY,
+        remotes: &gateward_snapshot::Nowhere,
         carry,
         around,
         authorities: &|| certificates(&PKI.ca),

@@ -224,9 +224,10 @@ impl Policy for ApiKey {
         };
         let Some((application, credential)) = known else { return self.refuse(&INVALID) };
         let caller = Caller {
-            application: application.clone(),
+            application: Some(application.clone()),
             credential: credential.clone(),
             by: KIND.name,
+            grant: None,
         };
         self.tell(exchange, &caller);
         exchange.caller = Some(caller);
@@ -242,10 +243,9 @@ impl ApiKey {
     /// Tells the upstream who calls.
     fn tell(&self, exchange: &mut Exchange, caller: &Caller) {
         let headers = &mut exchange.request.headers;
-        let organization = caller.application.organization.as_deref();
         for (name, value) in [
-            (&self.application, Some(caller.application.name.as_str())),
-            (&self.organization, organization),
+            (&self.application, caller.application_name()),
+            (&self.organization, caller.organization()),
             (&self.credential, Some(&*caller.credential)),
         ] {
             headers.remove(name);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use policy::Exchange;
+use policy::{Caller, Exchange};
 
 use super::settings::By;
 
@@ -30,7 +30,7 @@ impl By {
         let found = match self {
             Self::Client => Some(Key::Address(site(exchange.client))),
             Self::Application => {
-                exchange.caller.as_ref().map(|caller| Key::Name(&caller.application.name))
+                exchange.caller.as_ref().and_then(Caller::application_name).map(Key::Name)
             }
             Self::Header(name) => exchange.request.headers.get(name).map(Key::Value),
             Self::Route => exchange

@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-use policy::Exchange;
 use policy::message::Known;
+use policy::{Caller, Exchange};
 
 use super::json::{self, Line};
 use super::time;
@@ -161,10 +161,8 @@ impl Field {
             Self::Api => route.map(|route| &*route.api),
             Self::Version => route.and_then(|route| route.version.as_deref()),
             Self::Route => route.map(|route| &*route.route),
-            Self::Application => caller.map(|caller| caller.application.name.as_str()),
-            Self::Organization => {
-                caller.and_then(|caller| caller.application.organization.as_deref())
-            }
+            Self::Application => caller.and_then(Caller::application_name),
+            Self::Organization => caller.and_then(Caller::organization),
             Self::Credential => caller.map(|caller| &*caller.credential),
             _ => None,
         };
