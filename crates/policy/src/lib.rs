@@ -26,8 +26,8 @@ pub use compile::{Carry, Compile, World};
 pub use condition::Condition;
 pub use directory::Directory;
 pub use exchange::{
-    ClientCertificate, Connection, Exchange, RateReport, RouteFacts, Times, Tls, TraceContext,
-    UpstreamFacts,
+    ClientCertificate, Connection, Exchange, RateReport, RouteFacts, RouteNames, Times, Tls,
+    TraceContext, UpstreamFacts, Values,
 };
 pub use kind::{CompileFn, PolicyKind, Posture, Registry, Stage};
 pub use log::{LogDestination, LogTarget};
