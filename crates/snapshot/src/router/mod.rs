@@ -13,12 +13,14 @@ mod request;
 mod rule;
 mod tree;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use policy::Values;
 use policy::message::Request;
 
 use crate::Route;
+use crate::snapshot::place;
 use tree::Walk;
 
 pub use allow::Allow;
@@ -67,6 +69,11 @@ impl Router {
         }
         router.nodes.sort(&router.rules);
         router
+    }
+
+    /// Where in memory it stands.
+    pub(crate) fn memory(&self) -> impl Iterator<Item = Range<usize>> {
+        self.nodes.memory().chain([place(&self.rules)])
     }
 
     /// The route that `request` takes on listener number `listener`. Where its path's parameters

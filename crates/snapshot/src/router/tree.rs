@@ -3,12 +3,14 @@
 
 use std::cmp::Ordering;
 use std::num::NonZeroU32;
+use std::ops::Range;
 
 use policy::message::Request;
 use smallvec::SmallVec;
 
 use super::children::Children;
 use super::{Allow, Rule};
+use crate::snapshot::place;
 use crate::path::{End, PARAMS_MAX, Pattern, Segment, value};
 
 /// A node's number.
@@ -160,6 +162,12 @@ impl Nodes {
     /// Patterns that end at the same place, each list in the order in which it is asked.
     pub fn ends(&self) -> impl Iterator<Item = &[Candidate]> {
         self.0.iter().flat_map(|node| [&*node.exact, &*node.open])
+    }
+
+    /// Where in memory they stand.
+    pub fn memory(&self) -> impl Iterator<Item = Range<usize>> {
+        let tables = self.0.iter().map(|node| node.text.memory());
+        tables.chain([place(&self.0)])
     }
 
     fn get(&self, id: NodeId) -> Option<&Node> {
