@@ -50,7 +50,7 @@ const KINDS: [(&str, Send); 12] = [
     }),
     ("path refused", |target, times| {
         let path = format!("GET /{}%2e%2e%2f%2e%2e%2fetc", "a/%2e%2e/b;c=%41//".repeat(200));
-        asked(target, times, &request(&path, "", ""))
+        each_anew(target, times, &request(&path, "", ""))
     }),
     ("1000 query parameters", |target, times| {
         let path = format!("GET /?{}", "a=%41&".repeat(999));
