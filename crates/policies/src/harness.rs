@@ -29,7 +29,19 @@ impl Bench {
             organization: Some("acme".into()),
             ..Application::default()
         };
-        directory.add_key(sha256, &Arc::new(application), "1".into());
+        let application = Arc::new(application);
+        directory.add_application(&application);
+        directory.add_key(sha256, &application, "1".into());
+        Self { directory: Arc::new(directory), ..Self::default() }
+    }
+
+    /// A directory with these applications and none of their keys.
+    pub(crate) fn with_applications(written: &[config::v1::Application]) -> Self {
+        let mut directory = Directory::new();
+        for one in written {
+            let application = Application { name: one.name.clone(), ..Application::default() };
+            directory.add_application(&Arc::new(application));
+        }
         Self { directory: Arc::new(directory), ..Self::default() }
     }
 

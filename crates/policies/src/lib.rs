@@ -19,7 +19,11 @@ mod admit {
 }
 /// Who is calling.
 mod authenticate {
+    mod application;
+    mod shown;
+
     pub(crate) mod api_key;
+    pub(crate) mod basic;
 }
 /// How much.
 mod limit {
@@ -36,6 +40,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &admit::ip::KIND,             // who may come, by address
     &admit::body_size::KIND,      // how long a body may be
     &authenticate::api_key::KIND, // who has this key
+    &authenticate::basic::KIND,   // who knows this password
     &limit::rate::KIND,           // how many calls in a window
     &transform::header::KIND,     // set, add, remove header fields
 ]);

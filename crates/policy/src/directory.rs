@@ -11,6 +11,8 @@ use crate::Application;
 pub struct Directory {
     /// By the first half of a key's SHA-256.
     keys: HashMap<[u8; 16], Stored>,
+    /// By name.
+    applications: HashMap<Box<str>, Arc<Application>>,
 }
 
 #[derive(Debug)]
@@ -24,6 +26,27 @@ impl Directory {
     /// An empty directory.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Adds an application. False if another one has its name.
+    pub fn add_application(&mut self, application: &Arc<Application>) -> bool {
+        match self.applications.entry(application.name.as_str().into()) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(application.clone());
+                true
+            }
+        }
+    }
+
+    /// The application of this name.
+    pub fn application(&self, name: &str) -> Option<&Arc<Application>> {
+        self.applications.get(name)
+    }
+
+    /// The names of all applications, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.applications.keys().map(|name| &**name)
     }
 
     /// Adds a key by its SHA-256. False if another application or the same one has it already.
@@ -73,6 +96,16 @@ fn same(a: &[u8; 16], b: &[u8; 16]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_application_is_found_by_its_name() {
+        let mut directory = Directory::new();
+        let application = Arc::new(Application { name: "shop".into(), ..Application::default() });
+        assert!(directory.add_application(&application));
+        assert!(!directory.add_application(&application));
+        assert!(directory.application("shop").is_some_and(|it| Arc::ptr_eq(it, &application)));
+        assert!(directory.application("Shop").is_none());
+    }
 
     #[test]
     fn a_key_is_found_by_all_of_its_hash_and_taken_once() {

@@ -21,6 +21,7 @@ pub(super) fn directory(document: &v1::Document, findings: &mut Findings) -> Arc
             groups: written.groups.clone(),
             labels: written.labels.clone(),
         });
+        directory.add_application(&application);
         for (number, key) in written.keys.iter().enumerate() {
             let at = keys.index(number).key("sha256");
             let Some(sha256) = sha256(&key.sha256) else {
