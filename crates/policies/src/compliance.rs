@@ -55,7 +55,7 @@ fn uses(document: &Document) -> Vec<&PolicyUse> {
 #[test]
 fn the_table_stands_in_the_order_policies_run() {
     let names: Vec<_> = REGISTRY.kinds().iter().map(|kind| kind.name).collect();
-    assert_eq!(names, ["access_log", "ip", "body_size", "api_key", "basic", "rate", "header"]);
+    assert_eq!(names, ["access_log", "ip", "body_size", "api_key", "basic", "hmac", "signature", "rate", "header"]);
     let phases: Vec<Phase> = REGISTRY.kinds().iter().map(|kind| kind.phase).collect();
     assert!(phases.is_sorted(), "{phases:?}");
 }

@@ -20,10 +20,13 @@ mod admit {
 /// Who is calling.
 mod authenticate {
     mod application;
+    mod digest;
     mod shown;
 
     pub(crate) mod api_key;
     pub(crate) mod basic;
+    pub(crate) mod hmac;
+    pub(crate) mod signature;
 }
 /// How much.
 mod limit {
@@ -41,6 +44,8 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &admit::body_size::KIND,      // how long a body may be
     &authenticate::api_key::KIND, // who has this key
     &authenticate::basic::KIND,   // who knows this password
+    &authenticate::hmac::KIND,    // who signs with this secret
+    &authenticate::signature::KIND, // who signs with this key
     &limit::rate::KIND,           // how many calls in a window
     &transform::header::KIND,     // set, add, remove header fields
 ]);

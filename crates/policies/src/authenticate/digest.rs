@@ -3,7 +3,7 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Algorithm, SHA256, SHA512, digest};
 use policy::message::Request;
-use policy::{Code, Fault, Refusal, codes};
+use policy::{Code, Fault, Refusal};
 
 /// A body that is not the one that was signed.
 pub(super) static MISMATCH: Code = Code {
@@ -78,9 +78,6 @@ impl Digests {
 pub(super) fn most(setting: u64, body_limit: u64) -> usize {
     usize::try_from(setting.min(body_limit)).unwrap_or(usize::MAX)
 }
-
-/// Codes that every policy that checks a body by its digest may refuse with.
-pub(super) static CODES: [&Code; 3] = [&MISMATCH, &TOO_LARGE, &codes::BODY_BROKEN];
 
 #[cfg(test)]
 mod tests {

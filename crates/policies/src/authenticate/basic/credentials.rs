@@ -51,6 +51,8 @@ impl std::fmt::Debug for Credentials {
 
 #[cfg(test)]
 mod tests {
+    #![allow(non_snake_case, reason = "tests carry their number in the list of faults")]
+
     use base64::prelude::BASE64_STANDARD;
 
     use super::*;

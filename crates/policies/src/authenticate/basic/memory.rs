@@ -140,6 +140,8 @@ fn network(client: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    #![allow(non_snake_case, reason = "tests carry their number in the list of faults")]
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -100,6 +100,8 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
+    #![allow(non_snake_case, reason = "tests carry their number in the list of faults")]
+
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Barrier, Condvar};
 

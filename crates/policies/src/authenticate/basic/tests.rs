@@ -1,5 +1,7 @@
 //! What the policy does with what strangers send.
 
+#![allow(non_snake_case, reason = "tests carry their number in the list of faults")]
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use policy::Flow;
