@@ -2,6 +2,8 @@
 
 use smallvec::SmallVec;
 
+use crate::message::BodyError;
+
 /// Who can do something about a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -79,6 +81,23 @@ impl Refusal {
     pub fn close(mut self) -> Self {
         self.close = true;
         self
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        Self::new(error.code())
+    }
+}
+
+impl BodyError {
+    /// Why a request is refused whose body stops like this.
+    pub const fn code(self) -> &'static Code {
+        match self {
+            Self::Broken => &codes::BODY_BROKEN,
+            Self::Timeout => &codes::REQUEST_TIMEOUT,
+            Self::TooLarge => &codes::BODY_TOO_LARGE,
+        }
     }
 }
 
