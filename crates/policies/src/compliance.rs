@@ -8,7 +8,7 @@ use base::{Pointer, Problem};
 use config::v1::{Document, PolicyUse};
 use config::{Machine, Schema};
 use policy::message::{Body, Method, Status};
-use policy::{Phase, PolicyKind, codes};
+use policy::{Flow, Phase, PolicyKind, Step, codes};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -165,6 +165,24 @@ fn every_policy_has_cases() {
             .map(|(_, text)| text.lines().filter(|line| line.starts_with("# ")).count())
             .sum();
         assert!(cases >= 3, "{} has {cases} cases", kind.name);
+    }
+}
+
+/// A combination tries the next way only where this one says that nothing was shown.
+#[test]
+fn who_shows_nothing_is_told_so_by_every_policy_that_asks_who_calls() {
+    let schema = Schema::with_policies(schemas());
+    for kind in REGISTRY.kinds().iter().filter(|kind| kind.phase == Phase::Authenticate) {
+        for example in kind.manual.split("```yaml\n").skip(1) {
+            let document = document(kind.name, example.split("```").next().unwrap(), &schema);
+            for one in uses(&document).into_iter().filter(|one| one.name == kind.name) {
+                let policy = Bench::default().compile(kind, &one.settings).unwrap();
+                let mut exchange = exchange();
+                if let Step::Done(Flow::Refuse(refusal)) = policy.on_request(&mut exchange) {
+                    assert!(refusal.absent, "{} does not say `absent`: {refusal:?}", kind.name);
+                }
+            }
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Exchange {
     pub route: Option<RouteFacts>,
     /// Who it was authenticated as.
     pub caller: Option<Caller>,
+    /// Which of their parts ran, by combinations of policies: whose it is, and a bit for each part.
+    pub parts: SmallVec<[(usize, u32); 1]>,
     /// What limits have to say, for the response's `RateLimit` fields.
     pub rates: SmallVec<[RateReport; 2]>,
     /// Most bytes its body may have; held to by the engine as it streams.
@@ -71,6 +73,7 @@ impl Exchange {
             wall: Duration::ZERO,
             route: None,
             caller: None,
+            parts: SmallVec::new(),
             rates: SmallVec::new(),
             body_limit: u64::MAX,
             upstream: UpstreamFacts::default(),
@@ -92,6 +95,7 @@ impl Exchange {
         self.trace = TraceContext::default();
         self.route = None;
         self.caller = None;
+        self.parts.clear();
         self.rates.clear();
         self.body_limit = u64::MAX;
         self.upstream = UpstreamFacts::default();

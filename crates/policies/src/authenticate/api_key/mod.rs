@@ -36,7 +36,7 @@ mod credential;
 use std::sync::Arc;
 
 use base::{Pointer, Problem, Problems};
-use policy::message::{Known, Name};
+use policy::message::{Known, Name, Request};
 use policy::{
     Caller, Code, Compile, Directory, Exchange, Fault, Phase, Policy, PolicyKind, Posture, Refusal,
     Stage, Step,
@@ -218,11 +218,13 @@ impl Policy for ApiKey {
             credential::take(&mut exchange.request, self.header.as_ref(), self.query.as_deref());
         let known = match found {
             Found::One(sha256) => self.directory.by_key(&sha256),
-            Found::None => return self.refuse(&MISSING),
+            Found::None => return Step::refuse(self.refusal(&MISSING).absent()),
             Found::TooLong => None,
             Found::Several => return Step::refuse(Refusal::new(&SEVERAL)),
         };
-        let Some((application, credential)) = known else { return self.refuse(&INVALID) };
+        let Some((application, credential)) = known else {
+            return Step::refuse(self.refusal(&INVALID));
+        };
         let caller = Caller {
             application: Some(application.clone()),
             credential: credential.clone(),
@@ -233,11 +235,15 @@ impl Policy for ApiKey {
         exchange.caller = Some(caller);
         Step::next()
     }
+
+    fn hide(&self, request: &mut Request) {
+        credential::take(request, self.header.as_ref(), self.query.as_deref());
+    }
 }
 
 impl ApiKey {
-    fn refuse(&self, code: &'static Code) -> Step<'_> {
-        Step::refuse(Refusal::new(code).header("WWW-Authenticate", self.challenge.clone()))
+    fn refusal(&self, code: &'static Code) -> Refusal {
+        Refusal::new(code).header("WWW-Authenticate", self.challenge.clone())
     }
 
     /// Tells the upstream who calls.
