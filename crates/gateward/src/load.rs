@@ -104,16 +104,9 @@ impl Loader {
     }
 
     fn load_around(&self, path: &Path, around: &dyn Surroundings) -> Result<Loaded, Report> {
-        let written = config::read(path, &self.schema, around)?;
-        let inputs = Inputs {
-            registry: &policies::REGISTRY,
-            remotes: &snapshot::Nowhere,
-            carry: &self.carry,
-            around: &Machine,
-            authorities: &snapshot::system_authorities,
-            wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO),
-            revision: self.revision,
-        };
+        let written = config::read(path, &self.schema, around)
+            .map_err(|report| snapshot::complete(report, &self.inputs()))?;
+        let inputs = self.inputs();
         match snapshot::compile(&written, &inputs) {
             Ok(snapshot) => {
                 let mut files = written.depends.clone();
@@ -122,6 +115,18 @@ impl Loader {
                 Ok(Loaded { written, snapshot, files })
             }
             Err(problems) => Err(written.report(&problems)),
+        }
+    }
+
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            registry: &policies::REGISTRY,
+            remotes: &snapshot::Nowhere,
+            carry: &self.carry,
+            around: &Machine,
+            authorities: &snapshot::system_authorities,
+            wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO),
+            revision: self.revision,
         }
     }
 
