@@ -109,7 +109,7 @@ fn value<'x>(
         Fact::Labels => map(caller
             .into_iter()
             .filter_map(|caller| caller.application.as_ref())
-            .flat_map(|application| &application.labels)
+            .flat_map(|application| application.labels.iter())
             .map(|(name, value)| (Cow::from(name.as_str()), Cow::from(value.as_str()))))?,
         Fact::Api => maybe(route.map(|route| &*route.api)),
         Fact::ApiVersion => maybe(route.and_then(|route| route.version.as_deref())),
