@@ -3,6 +3,7 @@
 //! `docs/add-a-policy.md`.
 
 mod digits;
+mod jose;
 mod manual;
 mod schema;
 mod secret_names;
