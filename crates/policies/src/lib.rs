@@ -19,7 +19,13 @@ mod admit {
 }
 /// Who is calling.
 mod authenticate {
+    mod combination;
+
+    pub(crate) mod all_of;
+    pub(crate) mod anonymous;
+    pub(crate) mod any_of;
     pub(crate) mod api_key;
+    pub(crate) mod optional;
 }
 /// How much.
 mod limit {
@@ -32,12 +38,16 @@ mod transform {
 
 /// Every policy there is.
 pub static REGISTRY: policy::Registry = policy::Registry::new(&[
-    &watch::access_log::KIND,     // a JSON line per exchange
-    &admit::ip::KIND,             // who may come, by address
-    &admit::body_size::KIND,      // how long a body may be
-    &authenticate::api_key::KIND, // who has this key
-    &limit::rate::KIND,           // how many calls in a window
-    &transform::header::KIND,     // set, add, remove header fields
+    &watch::access_log::KIND,       // a JSON line per exchange
+    &admit::ip::KIND,               // who may come, by address
+    &admit::body_size::KIND,        // how long a body may be
+    &authenticate::api_key::KIND,   // who has this key
+    &authenticate::any_of::KIND,    // one of several ways
+    &authenticate::all_of::KIND,    // several ways at once
+    &authenticate::optional::KIND,  // or not at all
+    &authenticate::anonymous::KIND, // a name for strangers
+    &limit::rate::KIND,             // how many calls in a window
+    &transform::header::KIND,       // set, add, remove header fields
 ]);
 
 pub use schema::schemas;
