@@ -66,8 +66,10 @@ fn the_table_stands_in_the_order_policies_run() {
             "all_of",
             "optional",
             "anonymous",
+            "rule",
             "rate",
             "header",
+            "identity",
         ]
     );
     let phases: Vec<Phase> = REGISTRY.kinds().iter().map(|kind| kind.phase).collect();
@@ -277,6 +279,10 @@ proptest! {
                 "any_of" | "all_of" => {
                     json!({ "policies": [{ "api_key": { "query": "a" } }, { "api_key": {} }] })
                 }
+                "rule" => json!({ "rules": [
+                    { "if": "request.headers.a == 'a'", "then": "deny" },
+                    { "if": "request.path.contains('a')", "then": "allow" },
+                ] }),
                 "optional" => json!({ "policy": { "api_key": { "query": "a" } } }),
                 _ => json!({ "query": true, "request_headers": ["a"] }),
             });

@@ -3,6 +3,7 @@
 //! `docs/add-a-policy.md`.
 
 mod digits;
+mod identity;
 mod manual;
 mod schema;
 mod secret_names;
@@ -27,6 +28,10 @@ mod authenticate {
     pub(crate) mod api_key;
     pub(crate) mod optional;
 }
+/// May they.
+mod authorize {
+    pub(crate) mod rule;
+}
 /// How much.
 mod limit {
     pub(crate) mod rate;
@@ -34,6 +39,7 @@ mod limit {
 /// What changes as it passes.
 mod transform {
     pub(crate) mod header;
+    pub(crate) mod identity;
 }
 
 /// Every policy there is.
@@ -46,8 +52,10 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &authenticate::all_of::KIND,    // several ways at once
     &authenticate::optional::KIND,  // or not at all
     &authenticate::anonymous::KIND, // a name for strangers
+    &authorize::rule::KIND,         // rules in CEL
     &limit::rate::KIND,             // how many calls in a window
     &transform::header::KIND,       // set, add, remove header fields
+    &transform::identity::KIND,     // who calls, for the upstream
 ]);
 
 pub use schema::schemas;
