@@ -55,7 +55,23 @@ fn uses(document: &Document) -> Vec<&PolicyUse> {
 #[test]
 fn the_table_stands_in_the_order_policies_run() {
     let names: Vec<_> = REGISTRY.kinds().iter().map(|kind| kind.name).collect();
-    assert_eq!(names, ["access_log", "ip", "body_size", "api_key", "rate", "header"]);
+    assert_eq!(
+        names,
+        [
+            "access_log",
+            "ip",
+            "body_size",
+            "api_key",
+            "any_of",
+            "all_of",
+            "optional",
+            "anonymous",
+            "rule",
+            "rate",
+            "header",
+            "identity",
+        ]
+    );
     let phases: Vec<Phase> = REGISTRY.kinds().iter().map(|kind| kind.phase).collect();
     assert!(phases.is_sorted(), "{phases:?}");
 }
@@ -260,6 +276,14 @@ proptest! {
                 "rate" => json!({ "limit": 2, "window": "1s", "by": { "header": "a" } }),
                 "header" => json!({ "request": { "set": { "a": "{b}" } } }),
                 "api_key" => json!({ "query": "a" }),
+                "any_of" | "all_of" => {
+                    json!({ "policies": [{ "api_key": { "query": "a" } }, { "api_key": {} }] })
+                }
+                "rule" => json!({ "rules": [
+                    { "if": "request.headers.a == 'a'", "then": "deny" },
+                    { "if": "request.path.contains('a')", "then": "allow" },
+                ] }),
+                "optional" => json!({ "policy": { "api_key": { "query": "a" } } }),
                 _ => json!({ "query": true, "request_headers": ["a"] }),
             });
             for settings in places {

@@ -3,6 +3,7 @@
 //! `docs/add-a-policy.md`.
 
 mod digits;
+mod identity;
 mod jose;
 mod manual;
 mod schema;
@@ -20,7 +21,19 @@ mod admit {
 }
 /// Who is calling.
 mod authenticate {
+    mod shown;
+
+    mod combination;
+
+    pub(crate) mod all_of;
+    pub(crate) mod anonymous;
+    pub(crate) mod any_of;
     pub(crate) mod api_key;
+    pub(crate) mod optional;
+}
+/// May they.
+mod authorize {
+    pub(crate) mod rule;
 }
 /// How much.
 mod limit {
@@ -29,16 +42,23 @@ mod limit {
 /// What changes as it passes.
 mod transform {
     pub(crate) mod header;
+    pub(crate) mod identity;
 }
 
 /// Every policy there is.
 pub static REGISTRY: policy::Registry = policy::Registry::new(&[
-    &watch::access_log::KIND,     // a JSON line per exchange
-    &admit::ip::KIND,             // who may come, by address
-    &admit::body_size::KIND,      // how long a body may be
-    &authenticate::api_key::KIND, // who has this key
-    &limit::rate::KIND,           // how many calls in a window
-    &transform::header::KIND,     // set, add, remove header fields
+    &watch::access_log::KIND,       // a JSON line per exchange
+    &admit::ip::KIND,               // who may come, by address
+    &admit::body_size::KIND,        // how long a body may be
+    &authenticate::api_key::KIND,   // who has this key
+    &authenticate::any_of::KIND,    // one of several ways
+    &authenticate::all_of::KIND,    // several ways at once
+    &authenticate::optional::KIND,  // or not at all
+    &authenticate::anonymous::KIND, // a name for strangers
+    &authorize::rule::KIND,         // rules in CEL
+    &limit::rate::KIND,             // how many calls in a window
+    &transform::header::KIND,       // set, add, remove header fields
+    &transform::identity::KIND,     // who calls, for the upstream
 ]);
 
 pub use schema::schemas;
