@@ -1,11 +1,12 @@
 //! Drives policies in unit tests without an engine.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use base::{Pointer, Problems};
 use policy::{
-    Application, Carry, Compile, Connection, Directory, Exchange, Flow, Policy, PolicyKind,
-    Refusal, Step,
+    Application, Carry, Compile, Connection, Directory, Exchange, Flow, Key, Policy,
+    PolicyKind, Refusal, Step,
 };
 use serde_json::Value;
 
@@ -29,9 +30,9 @@ impl Bench {
             organization: Some("acme".into()),
             ..Application::default()
         };
-        let application = Arc::new(application);
-        directory.add_application(&application);
-        directory.add_key(sha256, &application, "1".into());
+        let number = directory.add(application).unwrap();
+        let application = directory.applications()[number].clone();
+        directory.add_key(Key::new(sha256, application, "1".into())).unwrap();
         Self { directory: Arc::new(directory), ..Self::default() }
     }
 
@@ -39,8 +40,8 @@ impl Bench {
     pub(crate) fn with_applications(written: &[config::v1::Application]) -> Self {
         let mut directory = Directory::new();
         for one in written {
-            let application = Application { name: one.name.clone(), ..Application::default() };
-            directory.add_application(&Arc::new(application));
+            let name = one.name.as_str().into();
+            let _ = directory.add(Application { name, ..Application::default() });
         }
         Self { directory: Arc::new(directory), ..Self::default() }
     }
@@ -78,11 +79,17 @@ pub(crate) fn exchange() -> Exchange {
     exchange
 }
 
-/// What a step says, where it says it at once.
+/// What a step says, where it waits for nobody.
 pub(crate) fn refusal(step: Step<'_>) -> Option<Box<Refusal>> {
-    match step {
-        Step::Done(Flow::Refuse(refusal)) => Some(refusal),
-        Step::Done(Flow::Continue | Flow::Reply(_)) => None,
-        Step::Wait(_) => panic!("the policy waits"),
+    let flow = match step {
+        Step::Done(flow) => flow,
+        Step::Wait(mut flow) => match flow.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(flow) => flow,
+            Poll::Pending => panic!("the policy waits"),
+        },
+    };
+    match flow {
+        Flow::Refuse(refusal) => Some(refusal),
+        Flow::Continue | Flow::Reply(_) => None,
     }
 }

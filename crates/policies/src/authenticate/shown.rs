@@ -54,8 +54,6 @@ fn has_one_token(scheme: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(non_snake_case, reason = "tests carry their number in the list of faults")]
-
     use super::*;
 
     fn shown(values: &[&str], scheme: &str) -> Result<Option<String>, u16> {

@@ -47,7 +47,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Pointer, Problem, Problems, Secret, Span};
-use policy::message::Known;
+use policy::message::{Known, Request};
 use policy::{
     Caller, Code, Compile, Exchange, Fault, Flow, Grant, Phase, Policy, PolicyKind, Posture,
     Refusal, Stage, Step,
@@ -288,7 +288,7 @@ impl Policy for Basic {
         let headers = &mut exchange.request.headers;
         let shown = match shown::authorization(headers, "basic") {
             Ok(Some(token)) => Credentials::parse(token),
-            Ok(None) => return Step::refuse(self.challenged(&MISSING)),
+            Ok(None) => return Step::refuse(self.challenged(&MISSING).absent()),
             Err(refusal) => return Step::refuse(refusal),
         };
         if !self.keep {
@@ -300,8 +300,10 @@ impl Policy for Basic {
         if let (Some(user), Some(mark)) = (user, &mark)
             && self.right.knows(mark, exchange.wall)
         {
-            exchange.caller = Some(user.caller.clone());
-            return Step::next();
+            return match application::admit(exchange, &user.caller) {
+                Ok(()) => Step::next(),
+                Err(refusal) => Step::refuse(refusal),
+            };
         }
         if self.failed_tries > 0
             && let Some(wait) =
@@ -311,6 +313,12 @@ impl Policy for Basic {
             return Step::refuse(Refusal::new(&FAILED).header("Retry-After", seconds.to_string()));
         }
         Step::Wait(Box::pin(self.check(user, shown, exchange)))
+    }
+
+    fn hide(&self, request: &mut Request) {
+        if !self.keep && !matches!(shown::authorization(&request.headers, "basic"), Ok(None)) {
+            request.headers.remove(Known::Authorization);
+        }
     }
 }
 
@@ -347,8 +355,10 @@ impl Basic {
                 if !self.cache.is_zero() {
                     self.right.remember(mark, exchange.wall.saturating_add(self.cache));
                 }
-                exchange.caller = Some(user.caller.clone());
-                Flow::Continue
+                match application::admit(exchange, &user.caller) {
+                    Ok(()) => Flow::Continue,
+                    Err(refusal) => refuse(refusal),
+                }
             }
             (Ok(_), _) => {
                 self.failures.add(exchange.client, exchange.wall);

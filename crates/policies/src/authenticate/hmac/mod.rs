@@ -284,6 +284,18 @@ impl Policy for Hmac {
             Err(refusal) => Step::refuse(refusal),
         }
     }
+
+    fn hide(&self, request: &mut Request) {
+        if self.keep {
+            return;
+        }
+        if !matches!(authorization(&request.headers, "signature"), Ok(None)) {
+            request.headers.remove(Known::Authorization);
+        }
+        if let Some(name) = own_field() {
+            request.headers.remove(&name);
+        }
+    }
 }
 
 /// The field that a signature may stand in beside `Authorization`.
@@ -300,15 +312,8 @@ impl Hmac {
             return Err(invalid("nobody here has the key it names".to_owned()));
         };
         let digests = self.verify(&shown, key, exchange).map_err(invalid)?;
-        exchange.caller = Some(key.caller.clone());
-        if !self.keep {
-            let headers = &mut exchange.request.headers;
-            if matches!(authorization(headers, "signature"), Ok(Some(_))) {
-                headers.remove(Known::Authorization);
-            } else if let Some(name) = own_field() {
-                headers.remove(&name);
-            }
-        }
+        application::admit(exchange, &key.caller)?;
+        self.hide(&mut exchange.request);
         Ok(digests)
     }
 
@@ -326,7 +331,7 @@ impl Hmac {
                 let refusal = Refusal::new(&MULTIPLE_CREDENTIALS);
                 return Err(refusal.detail("there are several signatures"));
             }
-            (None, None, _) => return Err(self.asking(&MISSING)),
+            (None, None, _) => return Err(self.asking(&MISSING).absent()),
             (Some(text), ..) | (None, Some(text), None) => text,
         };
         Shown::parse(text).ok_or_else(|| self.asking(&INVALID).detail("it can't be read"))

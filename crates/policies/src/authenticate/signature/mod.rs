@@ -54,6 +54,7 @@ use std::time::Duration;
 use base::{ByteSize, Pointer, Problem, Problems, Secret, Span};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use policy::message::Request;
 use policy::{
     Caller, Code, Compile, Exchange, Fault, Flow, Phase, Policy, PolicyKind, Posture, Refusal,
     Stage, Step,
@@ -399,6 +400,15 @@ impl Policy for Signature {
             Err(refusal) => Step::refuse(refusal),
         }
     }
+
+    fn hide(&self, request: &mut Request) {
+        let known = |id: &str| self.keys.contains_key(id);
+        if !self.keep
+            && let Ok(shown) = shown::find(&request.headers, self.tag.as_deref(), known)
+        {
+            shown.remove(&mut request.headers);
+        }
+    }
 }
 
 impl Signature {
@@ -407,7 +417,7 @@ impl Signature {
         let known = |id: &str| self.keys.contains_key(id);
         let shown = shown::find(&exchange.request.headers, self.tag.as_deref(), known);
         let shown = shown.map_err(|bad| match bad {
-            Bad::None => self.asking(&MISSING),
+            Bad::None => self.asking(&MISSING).absent(),
             Bad::Several => Refusal::new(&MULTIPLE_CREDENTIALS)
                 .detail("several signatures are by keys that are known; a tag tells them apart"),
             Bad::Malformed(what) => self.asking(&INVALID).detail(what),
@@ -429,7 +439,7 @@ impl Signature {
                 }
             }
         }
-        exchange.caller = Some(caller.clone());
+        application::admit(exchange, caller)?;
         if !self.keep {
             shown.remove(&mut exchange.request.headers);
         }
