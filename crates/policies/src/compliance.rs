@@ -197,7 +197,8 @@ fn who_shows_nothing_is_told_so_by_every_policy_that_asks_who_calls() {
         for example in kind.manual.split("```yaml\n").skip(1) {
             let document = document(kind.name, example.split("```").next().unwrap(), &schema);
             for one in uses(&document).into_iter().filter(|one| one.name == kind.name) {
-                let policy = Bench::default().compile(kind, &one.settings).unwrap();
+                let mut bench = Bench::with_applications(&document.applications);
+                let policy = bench.compile(kind, &one.settings).unwrap();
                 let mut exchange = exchange();
                 if let Step::Done(Flow::Refuse(refusal)) = policy.on_request(&mut exchange) {
                     assert!(refusal.absent, "{} does not say `absent`: {refusal:?}", kind.name);
