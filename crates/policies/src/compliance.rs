@@ -8,7 +8,7 @@ use base::{Pointer, Problem};
 use config::v1::{Document, PolicyUse};
 use config::{Machine, Schema};
 use policy::message::{Body, Method, Status};
-use policy::{Phase, PolicyKind, codes};
+use policy::{Flow, Phase, PolicyKind, Step, codes};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -55,7 +55,27 @@ fn uses(document: &Document) -> Vec<&PolicyUse> {
 #[test]
 fn the_table_stands_in_the_order_policies_run() {
     let names: Vec<_> = REGISTRY.kinds().iter().map(|kind| kind.name).collect();
-    assert_eq!(names, ["access_log", "ip", "body_size", "api_key", "rate", "header"]);
+    assert_eq!(
+        names,
+        [
+            "access_log",
+            "ip",
+            "body_size",
+            "api_key",
+            "basic",
+            "hmac",
+            "signature",
+            "any_of",
+            "all_of",
+            "optional",
+            "anonymous",
+            "rule",
+            "rate",
+            "header",
+            "identity",
+            "upstream_auth",
+        ]
+    );
     let phases: Vec<Phase> = REGISTRY.kinds().iter().map(|kind| kind.phase).collect();
     assert!(phases.is_sorted(), "{phases:?}");
 }
@@ -98,11 +118,12 @@ fn every_policy_has_a_manual_page_whose_examples_compile() {
         for example in examples {
             let text = example.split("```").next().unwrap();
             let document = document(kind.name, text, &schema);
+            let mut bench = Bench::with_applications(&document.applications);
             let uses = uses(&document);
             assert!(uses.iter().any(|it| it.name == kind.name), "{} is not used", kind.name);
             for it in uses {
                 let kind = REGISTRY.find(&it.name).expect(&it.name);
-                if let Err(problems) = Bench::default().compile(kind, &it.settings) {
+                if let Err(problems) = bench.compile(kind, &it.settings) {
                     panic!("{}: {problems:?}", kind.name);
                 }
             }
@@ -165,6 +186,25 @@ fn every_policy_has_cases() {
             .map(|(_, text)| text.lines().filter(|line| line.starts_with("# ")).count())
             .sum();
         assert!(cases >= 3, "{} has {cases} cases", kind.name);
+    }
+}
+
+/// A combination tries the next way only where this one says that nothing was shown.
+#[test]
+fn who_shows_nothing_is_told_so_by_every_policy_that_asks_who_calls() {
+    let schema = Schema::with_policies(schemas());
+    for kind in REGISTRY.kinds().iter().filter(|kind| kind.phase == Phase::Authenticate) {
+        for example in kind.manual.split("```yaml\n").skip(1) {
+            let document = document(kind.name, example.split("```").next().unwrap(), &schema);
+            for one in uses(&document).into_iter().filter(|one| one.name == kind.name) {
+                let mut bench = Bench::with_applications(&document.applications);
+                let policy = bench.compile(kind, &one.settings).unwrap();
+                let mut exchange = exchange();
+                if let Step::Done(Flow::Refuse(refusal)) = policy.on_request(&mut exchange) {
+                    assert!(refusal.absent, "{} does not say `absent`: {refusal:?}", kind.name);
+                }
+            }
+        }
     }
 }
 
@@ -242,6 +282,14 @@ proptest! {
                 "rate" => json!({ "limit": 2, "window": "1s", "by": { "header": "a" } }),
                 "header" => json!({ "request": { "set": { "a": "{b}" } } }),
                 "api_key" => json!({ "query": "a" }),
+                "any_of" | "all_of" => {
+                    json!({ "policies": [{ "api_key": { "query": "a" } }, { "api_key": {} }] })
+                }
+                "rule" => json!({ "rules": [
+                    { "if": "request.headers.a == 'a'", "then": "deny" },
+                    { "if": "request.path.contains('a')", "then": "allow" },
+                ] }),
+                "optional" => json!({ "policy": { "api_key": { "query": "a" } } }),
                 _ => json!({ "query": true, "request_headers": ["a"] }),
             });
             for settings in places {

@@ -1,11 +1,12 @@
 //! Drives policies in unit tests without an engine.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use base::{Pointer, Problems};
 use policy::{
-    Application, Carry, Compile, Connection, Directory, Exchange, Flow, Policy, PolicyKind,
-    Refusal, Step,
+    Application, Carry, Compile, Connection, Directory, Exchange, Flow, Key, Policy,
+    PolicyKind, Refusal, Step,
 };
 use serde_json::Value;
 
@@ -29,7 +30,19 @@ impl Bench {
             organization: Some("acme".into()),
             ..Application::default()
         };
-        directory.add_key(sha256, &Arc::new(application), "1".into());
+        let number = directory.add(application).unwrap();
+        let application = directory.applications()[number].clone();
+        directory.add_key(Key::new(sha256, application, "1".into())).unwrap();
+        Self { directory: Arc::new(directory), ..Self::default() }
+    }
+
+    /// A directory with these applications and none of their keys.
+    pub(crate) fn with_applications(written: &[config::v1::Application]) -> Self {
+        let mut directory = Directory::new();
+        for one in written {
+            let name = one.name.as_str().into();
+            let _ = directory.add(Application { name, ..Application::default() });
+        }
         Self { directory: Arc::new(directory), ..Self::default() }
     }
 
@@ -66,11 +79,17 @@ pub(crate) fn exchange() -> Exchange {
     exchange
 }
 
-/// What a step says, where it says it at once.
+/// What a step says, where it waits for nobody.
 pub(crate) fn refusal(step: Step<'_>) -> Option<Box<Refusal>> {
-    match step {
-        Step::Done(Flow::Refuse(refusal)) => Some(refusal),
-        Step::Done(Flow::Continue | Flow::Reply(_)) => None,
-        Step::Wait(_) => panic!("the policy waits"),
+    let flow = match step {
+        Step::Done(flow) => flow,
+        Step::Wait(mut flow) => match flow.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(flow) => flow,
+            Poll::Pending => panic!("the policy waits"),
+        },
+    };
+    match flow {
+        Flow::Refuse(refusal) => Some(refusal),
+        Flow::Continue | Flow::Reply(_) => None,
     }
 }

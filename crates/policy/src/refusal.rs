@@ -2,6 +2,8 @@
 
 use smallvec::SmallVec;
 
+use crate::message::BodyError;
+
 /// Who can do something about a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -45,12 +47,16 @@ pub struct Refusal {
     pub headers: SmallVec<[(&'static str, Box<str>); 2]>,
     /// Whether the connection ends with it, because where its next message starts is in doubt.
     pub close: bool,
+    /// Whether nothing was shown that the policy could judge: another way to prove who calls may be
+    /// tried, and where proof is optional the caller may stay unknown.
+    pub absent: bool,
 }
 
 impl Refusal {
     /// A refusal for this reason.
     pub fn new(code: &'static Code) -> Self {
-        Self { code, detail: None, note: None, headers: SmallVec::new(), close: false }
+        let headers = SmallVec::new();
+        Self { code, detail: None, note: None, headers, close: false, absent: false }
     }
 
     /// Says more to the caller.
@@ -74,11 +80,36 @@ impl Refusal {
         self
     }
 
+    /// Says that no credential was shown at all. What was shown and is wrong, however little of it,
+    /// is not absent: nobody becomes a stranger by a slip, or gets past by spoiling what they have.
+    #[must_use]
+    pub fn absent(mut self) -> Self {
+        self.absent = true;
+        self
+    }
+
     /// Ends the connection.
     #[must_use]
     pub fn close(mut self) -> Self {
         self.close = true;
         self
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        Self::new(error.code())
+    }
+}
+
+impl BodyError {
+    /// Why a request is refused whose body stops like this.
+    pub const fn code(self) -> &'static Code {
+        match self {
+            Self::Broken => &codes::BODY_BROKEN,
+            Self::Timeout => &codes::REQUEST_TIMEOUT,
+            Self::TooLarge => &codes::BODY_TOO_LARGE,
+        }
     }
 }
 
@@ -176,6 +207,15 @@ pub mod codes {
         /// Routes match, but none for this method.
         METHOD_NOT_ALLOWED = "method_not_allowed", 405, grpc 12, "http_request_denied", Caller,
             "The method is not allowed here", "Use one of the methods named in Allow.";
+        /// The application is switched off.
+        APPLICATION_DISABLED = "application_disabled", 403, grpc 7, "http_request_denied", Caller,
+            "The application is disabled",
+            "Ask whoever runs the API to enable the application; operators set its `enabled`.";
+        /// The organization is switched off.
+        ORGANIZATION_DISABLED = "organization_disabled", 403, grpc 7, "http_request_denied",
+            Caller,
+            "The application's organization is disabled",
+            "Ask whoever runs the API to enable the organization; operators set its `enabled`.";
         /// A policy's condition can't be evaluated.
         CONDITION_FAILED = "condition_failed", 500, grpc 13, "proxy_configuration_error", Gateway,
             "A policy's condition could not be evaluated",

@@ -66,8 +66,9 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
     let mut upstreams = upstreams::Upstreams::compile(document, inputs, &files, &mut findings);
     let listeners = listeners::compile(document, inputs, &files, &mut upstreams, &mut findings);
     let admin = listeners::admin(document, &mut findings);
-    let directory = access::directory(document, &mut findings);
     let world = world::World::new(inputs, &files);
+    let directory = access::directory(document, &world, &mut findings);
+    let listed = world.digest();
     let mut policies = policies::Policies::new(inputs, &world, &directory);
     let for_all =
         policies.compile(&document.policies, &policies::Owner::Document, &root, &mut findings);
@@ -119,7 +120,7 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
         warnings: findings.warnings,
         fingerprints: Fingerprints {
             policies: fingerprint(&document.policies, seen.digest),
-            applications: fingerprint(&document.applications, ()),
+            applications: fingerprint(&access::written(document), listed),
         },
         masked: written.masked().clone(),
     })
