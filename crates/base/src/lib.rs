@@ -3,6 +3,7 @@
 mod clock;
 mod duration;
 mod id;
+mod moment;
 mod problem;
 mod secret;
 mod size;
@@ -11,6 +12,7 @@ mod suggest;
 pub use clock::{Clock, Instant};
 pub use duration::Span;
 pub use id::{RequestId, SpanId, TraceId};
+pub use moment::Moment;
 pub use problem::{Pointer, Problem, Problems};
 pub use secret::Secret;
 pub use size::ByteSize;

@@ -51,12 +51,21 @@ pub struct Problem {
     pub hint: Option<String>,
     /// A second place that has to do with it (the other of two routes that collide), and why.
     pub see: Option<(Pointer, String)>,
+    /// The name that nothing has, where that is what is wrong.
+    pub unresolved: Option<String>,
 }
 
 impl Problem {
     /// A problem with the value at `at`.
     pub fn new(at: &Pointer, what: impl Into<String>) -> Self {
-        Self { at: at.clone(), at_key: false, what: what.into(), hint: None, see: None }
+        Self {
+            at: at.clone(),
+            at_key: false,
+            what: what.into(),
+            hint: None,
+            see: None,
+            unresolved: None,
+        }
     }
 
     /// A problem with the key at `at`.

@@ -57,6 +57,11 @@ impl Faults {
         self.count == 0
     }
 
+    /// Those that are kept.
+    pub fn kept(&self) -> &[Fault] {
+        &self.kept
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.count

@@ -26,11 +26,14 @@ mod digest;
 
 mod report;
 
+mod salvage;
+
 mod read;
 
 pub mod v1;
 
 pub use read::{Written, read, read_text};
 pub use report::{Finding, Position, Report};
+pub use salvage::LeftOut;
 pub use schema::Schema;
 pub use source::{FILE_MAX, Machine, Memory, Source, Surroundings};

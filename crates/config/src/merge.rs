@@ -59,7 +59,9 @@ pub(crate) fn names(document: &Node, faults: &mut Faults) {
         ("listeners", "listener"),
         ("upstreams", "upstream"),
         ("apis", "API"),
+        ("organizations", "organization"),
         ("applications", "application"),
+        ("plans", "plan"),
     ] {
         let mut seen: HashMap<(&str, Option<&str>), Place> = HashMap::new();
         for item in document.get(list).map(Node::items).unwrap_or_default() {

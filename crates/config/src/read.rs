@@ -16,6 +16,7 @@ use crate::fault::{Fault, Faults};
 use crate::format::Format;
 use crate::merge;
 use crate::report::Report;
+use crate::salvage::{LeftOut, salvage};
 use crate::schema::Schema;
 use crate::secrets::{Secrets, masked};
 use crate::source::{FILE_MAX, Memory, Source, Surroundings};
@@ -37,6 +38,8 @@ pub struct Written {
     /// The SHA-256 of what it says, in hexadecimal: the same for the same document, however it is
     /// written and spread.
     pub digest: String,
+    /// What was left out because it is wrong by itself; nothing, of a document that is right.
+    pub left_out: Option<LeftOut>,
     marks: Marks,
     secrets: Secrets,
     root: Node,
@@ -178,16 +181,27 @@ impl Reading {
         let marks = check::check(&root, schema, &self.sources, &mut self.faults);
         merge::names(&root, &mut self.faults);
         let secrets = Secrets::of(&root, &marks, values);
-        if !self.faults.is_empty() {
-            return Err(self.report(&secrets));
-        }
-        match typed(&root, &marks) {
-            Ok(document) => Ok(self.written(path, document, root, marks, secrets)),
-            Err(fault) => {
-                self.faults.push(fault);
-                Err(self.report(&secrets))
+        if self.faults.is_empty() {
+            match typed(&root, &marks) {
+                Ok(document) => {
+                    return Ok(self.written(path, document, None, root, marks, secrets));
+                }
+                Err(fault) => self.faults.push(fault),
             }
         }
+        let rest = salvage(root, &self.faults, &marks);
+        let report = Report::new(
+            std::mem::take(&mut self.faults),
+            &self.sources,
+            &secrets,
+            self.depends.clone(),
+        );
+        Err(match rest {
+            Some((root, document, left_out)) => {
+                report.leaving(self.written(path, document, Some(left_out), root, marks, secrets))
+            }
+            None => report,
+        })
     }
 
     fn report(self, secrets: &Secrets) -> Report {
@@ -198,6 +212,7 @@ impl Reading {
         self,
         path: &Path,
         document: Document,
+        left_out: Option<LeftOut>,
         root: Node,
         marks: Marks,
         secrets: Secrets,
@@ -208,6 +223,7 @@ impl Reading {
             folder: folder.unwrap_or(Path::new("")).to_owned(),
             depends: self.depends,
             digest: digest::of(&root),
+            left_out,
             marks,
             secrets,
             root,
@@ -270,7 +286,7 @@ fn control_character(text: &str) -> Option<(usize, char)> {
 
 /// The document that the tree is; the schema has passed it, so what is wrong now is what no schema
 /// can say.
-fn typed(root: &Node, marks: &Marks) -> Result<Document, Fault> {
+pub(crate) fn typed(root: &Node, marks: &Marks) -> Result<Document, Fault> {
     let value = root.value(&|node| marks.converted.get(&node.place).cloned());
     let mut track = serde_path_to_error::Track::new();
     let reader = serde_path_to_error::Deserializer::new(value, &mut track);

@@ -8,6 +8,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use serde_json::{Value, json};
 
 use crate::fault::Faults;
+use crate::read::Written;
 use crate::secrets::Secrets;
 use crate::source::Source;
 use crate::tree::Place;
@@ -25,6 +26,7 @@ pub struct Report {
     findings: Vec<Finding>,
     count: usize,
     depends: Vec<PathBuf>,
+    rest: Option<Box<Written>>,
 }
 
 /// One problem, where it stands.
@@ -79,7 +81,27 @@ impl Report {
                     .map(|(place, why)| (Position::of(place, sources, secrets), secrets.blot(why))),
             })
             .collect();
-        Self { findings, count, depends }
+        Self { findings, count, depends, rest: None }
+    }
+
+    /// With what is left of the document without what is wrong with it.
+    pub(crate) fn leaving(self, rest: Written) -> Self {
+        Self { rest: Some(Box::new(rest)), ..self }
+    }
+
+    /// What is left of the document without what is wrong with it, for the next stage to find what
+    /// is wrong with that; nothing is to run by it. None where too little is left.
+    pub fn rest(&self) -> Option<&Written> {
+        self.rest.as_deref()
+    }
+
+    /// With what another stage found.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.findings.extend(other.findings);
+        self.count += other.count;
+        self.findings.sort_by(|a, b| a.at.order().cmp(&b.at.order()));
+        self
     }
 
     /// The problems, in the order of files and lines; of a great many the first 1,000. Never empty.
@@ -163,6 +185,10 @@ fn bounded(message: String) -> String {
 }
 
 impl Position {
+    fn order(&self) -> (&PathBuf, usize, usize) {
+        (&self.file, self.line, self.column)
+    }
+
     fn of(place: Place, sources: &[Source], secrets: &Secrets) -> Self {
         let Some(source) = sources.get(place.file as usize) else {
             let (file, text) = (PathBuf::new(), String::new());

@@ -24,6 +24,11 @@ impl Place {
         Self { file, start, end: u32::try_from(end).unwrap_or(u32::MAX).max(start) }
     }
 
+    /// Whether all of `other` is in it.
+    pub fn holds(self, other: Self) -> bool {
+        self.file == other.file && self.start <= other.start && other.end <= self.end
+    }
+
     /// From the start of `self` to the end of `last`.
     pub fn to(self, last: Self) -> Self {
         Self { end: last.end.max(self.start), ..self }

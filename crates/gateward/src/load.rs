@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::{Machine, Report, Schema, Surroundings, Written};
+use dataplane::Remotes;
 use policy::Carry;
 use snapshot::{Inputs, Snapshot};
 
@@ -15,6 +16,7 @@ use crate::supervise::Start;
 pub struct Loader {
     schema: Schema,
     carry: Carry,
+    remotes: Remotes,
     revision: u64,
 }
 
@@ -48,7 +50,7 @@ impl Loader {
 
     /// A loader whose first snapshot has this revision.
     pub fn starting_at(revision: u64) -> Self {
-        Self { schema: schema(), carry: Carry::default(), revision }
+        Self { schema: schema(), carry: Carry::default(), remotes: Remotes::default(), revision }
     }
 
     /// What to start by: the document at `path`; or, where that is broken or brought serving
@@ -104,16 +106,9 @@ impl Loader {
     }
 
     fn load_around(&self, path: &Path, around: &dyn Surroundings) -> Result<Loaded, Report> {
-        let written = config::read(path, &self.schema, around)?;
-        let inputs = Inputs {
-            registry: &policies::REGISTRY,
-            remotes: &snapshot::Nowhere,
-            carry: &self.carry,
-            around: &Machine,
-            authorities: &snapshot::system_authorities,
-            wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO),
-            revision: self.revision,
-        };
+        let written = config::read(path, &self.schema, around)
+            .map_err(|report| snapshot::complete(report, &self.inputs()))?;
+        let inputs = self.inputs();
         match snapshot::compile(&written, &inputs) {
             Ok(snapshot) => {
                 let mut files = written.depends.clone();
@@ -122,6 +117,18 @@ impl Loader {
                 Ok(Loaded { written, snapshot, files })
             }
             Err(problems) => Err(written.report(&problems)),
+        }
+    }
+
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            registry: &policies::REGISTRY,
+            remotes: &self.remotes,
+            carry: &self.carry,
+            around: &Machine,
+            authorities: &snapshot::system_authorities,
+            wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO),
+            revision: self.revision,
         }
     }
 

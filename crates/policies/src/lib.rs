@@ -4,6 +4,7 @@
 
 mod digits;
 mod identity;
+mod jose;
 mod manual;
 mod schema;
 mod secret_names;
@@ -20,13 +21,20 @@ mod admit {
 }
 /// Who is calling.
 mod authenticate {
+    mod application;
+    mod digest;
+    mod shown;
+
     mod combination;
 
     pub(crate) mod all_of;
     pub(crate) mod anonymous;
     pub(crate) mod any_of;
     pub(crate) mod api_key;
+    pub(crate) mod basic;
+    pub(crate) mod hmac;
     pub(crate) mod optional;
+    pub(crate) mod signature;
 }
 /// May they.
 mod authorize {
@@ -48,6 +56,9 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &admit::ip::KIND,               // who may come, by address
     &admit::body_size::KIND,        // how long a body may be
     &authenticate::api_key::KIND,   // who has this key
+    &authenticate::basic::KIND,     // who knows this password
+    &authenticate::hmac::KIND,      // who signs with this secret
+    &authenticate::signature::KIND, // who signs with this key
     &authenticate::any_of::KIND,    // one of several ways
     &authenticate::all_of::KIND,    // several ways at once
     &authenticate::optional::KIND,  // or not at all

@@ -6,17 +6,51 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-/// A program that calls APIs for an organization.
+use crate::refusal::codes;
+use crate::{Code, Subscription};
+
+/// A program that calls APIs for an organization. There may be millions of them: what many have in
+/// common is shared.
 #[derive(Debug, Default)]
 pub struct Application {
     /// Its name.
-    pub name: String,
+    pub name: Box<str>,
     /// The organization it belongs to.
-    pub organization: Option<String>,
+    pub organization: Option<Arc<str>>,
     /// The groups it is in.
-    pub groups: Vec<String>,
-    /// What conditions may ask for.
-    pub labels: BTreeMap<String, String>,
+    pub groups: Arc<[Box<str>]>,
+    /// What conditions may ask for: its own labels and those of its organization.
+    pub labels: Arc<BTreeMap<String, String>>,
+    /// The plans it has.
+    pub subscriptions: Arc<[Subscription]>,
+    /// Whether it is in use.
+    pub standing: Standing,
+}
+
+/// Whether an application is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It is.
+    #[default]
+    Good,
+    /// It is disabled.
+    Disabled,
+    /// Its organization is disabled.
+    OrganizationDisabled,
+}
+
+impl Application {
+    /// Whether it may call at all. Every policy that authenticates asks this.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn may_call(&self) -> Result<(), &'static Code> {
+        match self.standing {
+            Standing::Good => Ok(()),
+            Standing::Disabled => Err(&codes::APPLICATION_DISABLED),
+            Standing::OrganizationDisabled => Err(&codes::ORGANIZATION_DISABLED),
+        }
+    }
 }
 
 /// Who a request was authenticated as. Cheap to clone.
@@ -45,7 +79,7 @@ pub struct Grant {
     pub groups: Vec<Box<str>>,
     /// All it says, as it came.
     pub claims: Map<String, Value>,
-    /// When it ends, since 1970.
+    /// When it ends, since 1970; none where whoever reads it asks its source each time, as with keys.
     pub expires: Option<Duration>,
 }
 
@@ -58,7 +92,7 @@ impl Caller {
 
     /// The application's name.
     pub fn application_name(&self) -> Option<&str> {
-        self.application.as_ref().map(|application| application.name.as_str())
+        self.application.as_ref().map(|application| &*application.name)
     }
 
     /// The organization's name.
@@ -73,8 +107,8 @@ impl Caller {
 
     /// The groups of the application and of the credential.
     pub fn groups(&self) -> impl Iterator<Item = &str> {
-        let own = self.application.iter().flat_map(|application| &application.groups);
-        let given = self.grant.iter().flat_map(|grant| grant.groups.iter().map(|group| &**group));
-        own.map(String::as_str).chain(given)
+        let own = self.application.iter().flat_map(|application| application.groups.iter());
+        let given = self.grant.iter().flat_map(|grant| &grant.groups);
+        own.chain(given).map(|group| &**group)
     }
 }

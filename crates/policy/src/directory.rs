@@ -1,23 +1,106 @@
-//! Who may call: applications, found by what they prove themselves with.
+//! Who may call: applications, found by name and by what they prove themselves with.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::Application;
+use hashbrown::HashTable;
 
-/// All applications. Immutable; part of a snapshot.
+use crate::{Application, Grant};
+
+/// All applications. Immutable; part of a snapshot. Made to hold millions of keys: what is found is
+/// found in one step however many there are, and no byte is spent twice.
 #[derive(Debug, Default)]
 pub struct Directory {
+    /// Keyed anew in every process, so that nobody can make names or hashes that collide.
+    hasher: RandomState,
+    applications: Vec<Arc<Application>>,
+    names: HashTable<u32>,
+    keys: Vec<Key>,
     /// By the first half of a key's SHA-256.
-    keys: HashMap<[u8; 16], Stored>,
+    hashes: HashTable<u32>,
 }
 
+/// An application's key. The key itself is not known here, only its SHA-256.
 #[derive(Debug)]
-struct Stored {
-    rest: [u8; 16],
+pub struct Key {
+    sha256: [u8; 32],
     application: Arc<Application>,
     id: Arc<str>,
+    grant: Option<Arc<Grant>>,
+    /// Seconds since 1970 from which on it counts.
+    from: u64,
+    /// Seconds since 1970 at which it ends; 0 where it is disabled.
+    until: u64,
+}
+
+/// Whether a key counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It does.
+    Live,
+    /// It was disabled.
+    Disabled,
+    /// It does not count yet.
+    Early,
+    /// It has ended.
+    Expired,
+}
+
+impl Key {
+    /// The key of this SHA-256, endless.
+    pub fn new(sha256: [u8; 32], application: Arc<Application>, id: Arc<str>) -> Self {
+        Self { sha256, application, id, grant: None, from: 0, until: u64::MAX }
+    }
+
+    /// With what it may be used for.
+    #[must_use]
+    pub fn granting(mut self, grant: Option<Arc<Grant>>) -> Self {
+        self.grant = grant;
+        self
+    }
+
+    /// That counts from and until then only, in seconds since 1970.
+    #[must_use]
+    pub fn within(mut self, from: Option<u64>, until: Option<u64>) -> Self {
+        self.from = from.unwrap_or(0);
+        // At 0, which is before there were gateways, it has ended just as it has at 1.
+        self.until = until.map_or(u64::MAX, |until| until.max(1));
+        self
+    }
+
+    /// That does not count.
+    #[must_use]
+    pub fn disabled(mut self) -> Self {
+        self.until = 0;
+        self
+    }
+
+    /// Whose it is.
+    pub fn application(&self) -> &Arc<Application> {
+        &self.application
+    }
+
+    /// What it is called.
+    pub fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// What it may be used for, where that was said.
+    pub fn grant(&self) -> Option<&Arc<Grant>> {
+        self.grant.as_ref()
+    }
+
+    /// Whether it counts at `now`, which is since 1970.
+    pub fn state(&self, now: Duration) -> KeyState {
+        match now.as_secs() {
+            _ if self.until == 0 => KeyState::Disabled,
+            now if now >= self.until => KeyState::Expired,
+            now if now < self.from => KeyState::Early,
+            _ => KeyState::Live,
+        }
+    }
 }
 
 impl Directory {
@@ -26,46 +109,84 @@ impl Directory {
         Self::default()
     }
 
-    /// Adds a key by its SHA-256. False if another application or the same one has it already.
-    pub fn add_key(
-        &mut self,
-        sha256: [u8; 32],
-        application: &Arc<Application>,
-        id: Arc<str>,
-    ) -> bool {
-        let (first, rest) = halves(&sha256);
-        match self.keys.entry(first) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(place) => {
-                place.insert(Stored { rest, application: application.clone(), id });
-                true
-            }
+    /// Adds an application. Gives its number; the number of the one that has its name already where
+    /// there is one.
+    ///
+    /// # Errors
+    /// Its name is taken.
+    pub fn add(&mut self, application: Application) -> Result<usize, usize> {
+        let hash = self.hasher.hash_one(&*application.name);
+        let Self { hasher, applications, names, .. } = self;
+        let named = |number: &u32| applications.get(*number as usize);
+        let is_it = |number: &u32| named(number).is_some_and(|known| known.name == application.name);
+        if let Some(taken) = names.find(hash, is_it) {
+            return Err(*taken as usize);
         }
+        let again = |number: &u32| hasher.hash_one(named(number).map_or("", |known| &*known.name));
+        names.insert_unique(hash, applications.len() as u32, again);
+        applications.push(Arc::new(application));
+        Ok(applications.len() - 1)
     }
 
-    /// Who has the key with this SHA-256. The time this takes says nothing about a key: it is
-    /// looked up by half of a hash that a caller can't steer, and the other half is compared in
-    /// constant time.
-    pub fn by_key(&self, sha256: &[u8; 32]) -> Option<(&Arc<Application>, &Arc<str>)> {
-        let (first, rest) = halves(sha256);
-        let stored = self.keys.get(&first)?;
-        same(&stored.rest, &rest).then_some((&stored.application, &stored.id))
+    /// Adds a key. Gives its number.
+    ///
+    /// # Errors
+    /// Another application or the same one has it already, as the key of this number.
+    pub fn add_key(&mut self, key: Key) -> Result<usize, usize> {
+        let hash = self.hasher.hash_one(first_half(&key.sha256));
+        let Self { hasher, keys, hashes, .. } = self;
+        let numbered = |number: &u32| keys.get(*number as usize).map(|known| &known.sha256);
+        if let Some(taken) = hashes.find(hash, |number| numbered(number) == Some(&key.sha256)) {
+            return Err(*taken as usize);
+        }
+        let again = |number: &u32| {
+            hasher.hash_one(numbered(number).map(first_half).unwrap_or_default())
+        };
+        hashes.insert_unique(hash, keys.len() as u32, again);
+        keys.push(key);
+        Ok(keys.len() - 1)
     }
 
-    /// Number of keys.
-    pub fn keys(&self) -> usize {
-        self.keys.len()
+    /// Gives back the memory that adding took beyond what is kept.
+    pub fn finish(mut self) -> Self {
+        self.applications.shrink_to_fit();
+        self.keys.shrink_to_fit();
+        self
+    }
+
+    /// The application of this name. Whoever lets it in asks [`Application::may_call`] first.
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Application>> {
+        let named = |number: &u32| self.applications.get(*number as usize);
+        let is_it = |number: &u32| named(number).is_some_and(|known| *known.name == *name);
+        self.names.find(self.hasher.hash_one(name), is_it).and_then(named)
+    }
+
+    /// The key with this SHA-256. The time this takes says nothing about a key: it is looked up by
+    /// a hash that a caller can't steer, and compared in constant time. Whoever lets its owner in
+    /// asks [`Key::state`] and [`Application::may_call`] first.
+    pub fn by_key(&self, sha256: &[u8; 32]) -> Option<&Key> {
+        let numbered = |number: &u32| self.keys.get(*number as usize);
+        let is_it = |number: &u32| numbered(number).is_some_and(|key| same(&key.sha256, sha256));
+        self.hashes.find(self.hasher.hash_one(first_half(sha256)), is_it).and_then(numbered)
+    }
+
+    /// The applications, by number.
+    pub fn applications(&self) -> &[Arc<Application>] {
+        &self.applications
+    }
+
+    /// The keys, by number.
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
     }
 }
 
-fn halves(sha256: &[u8; 32]) -> ([u8; 16], [u8; 16]) {
-    let first = sha256.first_chunk().copied().unwrap_or_default();
-    let rest = sha256.last_chunk().copied().unwrap_or_default();
-    (first, rest)
+fn first_half(sha256: &[u8; 32]) -> [u8; 16] {
+    sha256.first_chunk().copied().unwrap_or_default()
 }
 
 /// Compares without stopping at the first difference.
-fn same(a: &[u8; 16], b: &[u8; 16]) -> bool {
+fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
     let different = a.iter().zip(b).fold(0, |different, (a, b)| different | (a ^ b));
     std::hint::black_box(different) == 0
 }
@@ -74,18 +195,65 @@ fn same(a: &[u8; 16], b: &[u8; 16]) -> bool {
 mod tests {
     use super::*;
 
+    fn named(name: &str) -> Application {
+        Application { name: name.into(), ..Application::default() }
+    }
+
+    fn key(sha256: [u8; 32]) -> Key {
+        Key::new(sha256, Arc::new(named("shop")), "1".into())
+    }
+
     #[test]
     fn a_key_is_found_by_all_of_its_hash_and_taken_once() {
         let mut directory = Directory::new();
-        let application = Arc::new(Application { name: "shop".into(), ..Application::default() });
-        let mut key = [7; 32];
-        assert!(directory.add_key(key, &application, "1".into()));
-        assert!(!directory.add_key(key, &application, "2".into()));
-        assert_eq!(directory.by_key(&key).map(|(_, id)| &**id), Some("1"));
-        key[31] = 8;
-        assert!(directory.by_key(&key).is_none(), "its last byte differs");
-        key = [7; 32];
-        key[0] = 8;
-        assert!(directory.by_key(&key).is_none(), "its first byte differs");
+        let mut sha256 = [7; 32];
+        assert_eq!(directory.add_key(key(sha256)), Ok(0));
+        assert_eq!(directory.add_key(key([9; 32])), Ok(1));
+        assert_eq!(directory.add_key(key(sha256)), Err(0));
+        let directory = directory.finish();
+        assert_eq!(directory.by_key(&sha256).map(|key| &**key.id()), Some("1"));
+        sha256[31] = 8;
+        assert!(directory.by_key(&sha256).is_none(), "its last byte differs");
+        sha256 = [7; 32];
+        sha256[0] = 8;
+        assert!(directory.by_key(&sha256).is_none(), "its first byte differs");
+    }
+
+    #[test]
+    fn an_application_is_found_by_its_name_and_taken_once() {
+        let mut directory = Directory::new();
+        for number in 0..1000 {
+            assert_eq!(directory.add(named(&format!("a{number}"))), Ok(number));
+        }
+        assert_eq!(directory.add(named("a7")), Err(7));
+        assert_eq!(directory.by_name("a999").map(|found| &*found.name), Some("a999"));
+        assert!(directory.by_name("a1000").is_none() && directory.by_name("").is_none());
+    }
+
+    #[test]
+    fn a_key_counts_from_its_first_second_until_before_its_last() {
+        let state = |key: &Key, seconds| key.state(Duration::from_secs(seconds));
+        let timed = key([1; 32]).within(Some(100), Some(200));
+        for (second, expected) in [
+            (99, KeyState::Early),
+            (100, KeyState::Live),
+            (199, KeyState::Live),
+            (200, KeyState::Expired),
+        ] {
+            assert_eq!(state(&timed, second), expected, "{second}");
+        }
+        let endless = key([1; 32]);
+        assert_eq!(endless.state(Duration::MAX - Duration::from_secs(1)), KeyState::Live);
+        assert_eq!(state(&key([1; 32]).within(None, Some(0)), 0), KeyState::Live);
+        assert_eq!(state(&key([1; 32]).within(None, Some(0)), 1), KeyState::Expired);
+        assert_eq!(state(&timed.disabled(), 150), KeyState::Disabled);
+    }
+
+    /// 1,000,000 keys of as many applications are to cost at most 256 bytes each.
+    #[test]
+    fn nothing_in_a_key_or_an_application_is_wider_than_it_must_be() {
+        assert_eq!(size_of::<Key>(), 80);
+        // With the two counts of its `Arc`.
+        assert!(size_of::<Application>() + 2 * size_of::<usize>() <= 96);
     }
 }

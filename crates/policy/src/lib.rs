@@ -9,29 +9,35 @@
 mod caller;
 mod compile;
 pub mod condition;
+mod credential;
 mod directory;
 mod exchange;
+mod issued;
 mod kind;
 mod log;
 pub mod message;
 mod phase;
+mod plan;
 #[allow(clippy::module_inception)]
 mod policy;
 mod refusal;
 mod remote;
 mod step;
 
-pub use caller::{Application, Caller, Grant};
+pub use caller::{Application, Caller, Grant, Standing};
 pub use compile::{Carry, Compile, World};
 pub use condition::Condition;
-pub use directory::Directory;
+pub use credential::{Credential, Outgoing, Renewal};
+pub use directory::{Directory, Key, KeyState};
 pub use exchange::{
     ClientCertificate, Connection, Exchange, RateReport, RouteFacts, Times, Tls, TraceContext,
     UpstreamFacts,
 };
+pub use issued::{Issued, issue};
 pub use kind::{CompileFn, PolicyKind, Posture, Registry, Stage};
 pub use log::{LogDestination, LogTarget};
 pub use phase::Phase;
+pub use plan::{Cover, Plan, PlanPart, Subscription};
 pub use policy::Policy;
 pub use refusal::{Code, Fault, Refusal, codes};
 pub use remote::{Answer, Call, Chore, Remote, Unanswered};

@@ -2,6 +2,8 @@
 
 use smallvec::SmallVec;
 
+use crate::message::BodyError;
+
 /// Who can do something about a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -91,6 +93,23 @@ impl Refusal {
     pub fn close(mut self) -> Self {
         self.close = true;
         self
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        Self::new(error.code())
+    }
+}
+
+impl BodyError {
+    /// Why a request is refused whose body stops like this.
+    pub const fn code(self) -> &'static Code {
+        match self {
+            Self::Broken => &codes::BODY_BROKEN,
+            Self::Timeout => &codes::REQUEST_TIMEOUT,
+            Self::TooLarge => &codes::BODY_TOO_LARGE,
+        }
     }
 }
 
@@ -188,6 +207,15 @@ pub mod codes {
         /// Routes match, but none for this method.
         METHOD_NOT_ALLOWED = "method_not_allowed", 405, grpc 12, "http_request_denied", Caller,
             "The method is not allowed here", "Use one of the methods named in Allow.";
+        /// The application is switched off.
+        APPLICATION_DISABLED = "application_disabled", 403, grpc 7, "http_request_denied", Caller,
+            "The application is disabled",
+            "Ask whoever runs the API to enable the application; operators set its `enabled`.";
+        /// The organization is switched off.
+        ORGANIZATION_DISABLED = "organization_disabled", 403, grpc 7, "http_request_denied",
+            Caller,
+            "The application's organization is disabled",
+            "Ask whoever runs the API to enable the organization; operators set its `enabled`.";
         /// A policy's condition can't be evaluated.
         CONDITION_FAILED = "condition_failed", 500, grpc 13, "proxy_configuration_error", Gateway,
             "A policy's condition could not be evaluated",

@@ -23,7 +23,7 @@ mod world;
 use std::time::Duration;
 
 use base::{Pointer, Problem, Problems};
-use config::{Surroundings, Written};
+use config::{Report, Surroundings, Written};
 use policy::{Carry, Registry};
 use rustls::pki_types::CertificateDer;
 
@@ -66,8 +66,9 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
     let mut upstreams = upstreams::Upstreams::compile(document, inputs, &files, &mut findings);
     let listeners = listeners::compile(document, inputs, &files, &mut upstreams, &mut findings);
     let admin = listeners::admin(document, &mut findings);
-    let directory = access::directory(document, &mut findings);
     let world = world::World::new(inputs, &files);
+    let directory = access::directory(document, &world, &mut findings);
+    let listed = world.digest();
     let mut policies = policies::Policies::new(inputs, &world, &directory);
     let for_all =
         policies.compile(&document.policies, &policies::Owner::Document, &root, &mut findings);
@@ -82,9 +83,17 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
     let traces = listeners::traces(document, &mut findings);
 
     let router = Router::new(rules);
-    let conflicts = router.conflicts(listeners.len());
-    findings.problems.extend(conflicts.problems);
-    findings.warnings.extend(conflicts.warnings);
+    match &written.left_out {
+        None => {
+            let conflicts = router.conflicts(listeners.len());
+            findings.problems.extend(conflicts.problems);
+            findings.warnings.extend(conflicts.warnings);
+        }
+        // Of what is only a part, neither a name that is missing nor a conflict says anything.
+        Some(left_out) => findings
+            .problems
+            .retain(|problem| !problem.unresolved.as_ref().is_some_and(|name| left_out.has(name))),
+    }
     if !findings.problems.is_empty() {
         return Err(findings.problems);
     }
@@ -111,10 +120,23 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
         warnings: findings.warnings,
         fingerprints: Fingerprints {
             policies: fingerprint(&document.policies, seen.digest),
-            applications: fingerprint(&document.applications, ()),
+            applications: fingerprint(&access::written(document), listed),
         },
         masked: written.masked().clone(),
     })
+}
+
+/// The first stage's `report`, and with it what this stage finds wrong with the rest of the
+/// document: neither hides the other.
+pub fn complete(report: Report, inputs: &Inputs<'_>) -> Report {
+    let found = report.rest().map(|rest| (rest, compile(rest, inputs)));
+    match found {
+        Some((rest, Err(problems))) if !problems.is_empty() => {
+            let more = rest.report(&problems);
+            report.and(more)
+        }
+        _ => report,
+    }
 }
 
 /// The system's certificate authorities, for [`Inputs::authorities`]. What can't be read is left
@@ -130,7 +152,10 @@ fn unknown<'n>(
     name: &str,
     known: impl Iterator<Item = &'n str> + Clone,
 ) -> Problem {
-    let problem = Problem::new(at, format!("there is no {what} `{name}`"));
+    let problem = Problem {
+        unresolved: Some(name.to_owned()),
+        ..Problem::new(at, format!("there is no {what} `{name}`"))
+    };
     match base::closest(name, known.clone()) {
         Some(meant) => problem.hint(format!("did you mean `{meant}`?")),
         None => {

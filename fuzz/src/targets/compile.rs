@@ -1,13 +1,14 @@
 //! Documents compiled. Compiling one twice gives the same; what is refused says where; and the
 //! router's trees find for every route's own path what asking every rule by itself finds.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use config::{Memory, Written};
 use dataplane::testing::parsers::canonical;
 use policy::Carry;
 use policy::message::{Method, Request, Scheme};
-use snapshot::{Found, Inputs, Params, Snapshot, Verdict, compile, diff};
+use snapshot::{Found, Inputs, Params, Snapshot, Verdict, compile, complete, diff};
 
 use super::documents::{check, read};
 
@@ -23,7 +24,10 @@ pub fn run(input: &[u8]) {
     if text.len() > TEXT_MAX {
         return;
     }
-    let Ok(written) = read("fuzz.yaml", text) else { return };
+    let written = match read("fuzz.yaml", text) {
+        Ok(written) => written,
+        Err(report) => return check(&complete(report, &inputs(&Carry::default())), text),
+    };
     let snapshot = match compiled(&written) {
         Ok(snapshot) => snapshot,
         Err(problems) => {
@@ -41,16 +45,20 @@ pub fn run(input: &[u8]) {
 }
 
 fn compiled(written: &Written) -> Result<Snapshot, Vec<base::Problem>> {
-    let inputs = Inputs {
+    compile(written, &inputs(&Carry::default()))
+}
+
+fn inputs(carry: &Carry) -> Inputs<'_> {
+    static NOTHING: LazyLock<Memory> = LazyLock::new(Memory::default);
+    Inputs {
         registry: &policies::REGISTRY,
         remotes: &snapshot::Nowhere,
-        carry: &Carry::default(),
-        around: &Memory::default(),
+        carry,
+        around: &*NOTHING,
         authorities: &Vec::new,
         wall: WALL,
         revision: 1,
-    };
-    compile(written, &inputs)
+    }
 }
 
 /// A request for every route's path on every host, and some for none.

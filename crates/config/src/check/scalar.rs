@@ -1,6 +1,6 @@
 //! Scalars and bounds: enums, patterns, formats, least and most.
 
-use base::{ByteSize, Span};
+use base::{ByteSize, Moment, Span};
 use ipnet::IpNet;
 use serde_json::Value;
 
@@ -170,6 +170,7 @@ fn wrong_format(format: &str, value: &str) -> Option<Result<(), (String, String)
     };
     match format {
         "gateward-duration" => Some(value.parse::<Span>().map(drop).map_err(split)),
+        "gateward-moment" => Some(value.parse::<Moment>().map(drop).map_err(split)),
         "gateward-size" => Some(value.parse::<ByteSize>().map(drop).map_err(split)),
         "gateward-network" => Some(value.parse::<IpNet>().map(drop).map_err(|_| {
             let hint = match value.parse::<std::net::IpAddr>() {

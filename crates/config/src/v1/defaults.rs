@@ -23,6 +23,9 @@ defaults! {
     /// Where the admin listener stands.
     admin_bind: String = "127.0.0.1:8090".into();
 
+    /// Whether organizations, applications, keys, plans and subscriptions count.
+    enabled: bool = true;
+
     /// Bytes of a request's head, all protocols; more is refused with 431.
     header_bytes: ByteSize = ByteSize(32 << 10);
     /// Header fields of a request, cookie crumbs counted; more is refused with 431.

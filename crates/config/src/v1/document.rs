@@ -1,7 +1,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Api, Application, InstanceLimits, Listener, PolicyUse, Telemetry, Upstream};
+use super::{
+    Api, Application, InstanceLimits, Listener, LongLists, Organization, Plan, PolicyUse,
+    Subscription, Telemetry, Upstream,
+};
 
 /// A Gateward document: everything one instance serves.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -28,9 +31,21 @@ pub struct Document {
     /// Policies for every API of the document, and for requests that no API answers.
     #[serde(default)]
     pub policies: Vec<PolicyUse>,
+    /// Whom applications belong to. Where it is written, applications name one of these.
+    #[serde(default)]
+    pub organizations: Vec<Organization>,
     /// Who may call: applications and the keys they prove themselves with.
     #[serde(default)]
     pub applications: Vec<Application>,
+    /// What applications may subscribe to.
+    #[serde(default)]
+    pub plans: Vec<Plan>,
+    /// Which application has which plan.
+    #[serde(default)]
+    pub subscriptions: Vec<Subscription>,
+    /// Files of applications and subscriptions, where there are too many for a document.
+    #[serde(default, skip_serializing_if = "LongLists::is_empty")]
+    pub long_lists: LongLists,
     /// Where traces go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<Telemetry>,

@@ -11,6 +11,7 @@ mod limits;
 mod listener;
 mod network;
 mod paths;
+mod plan;
 mod policy;
 mod retry;
 mod tcp;
@@ -21,7 +22,7 @@ pub use api::{
     Api, FixedAnswer, HeaderMatch, HeaderPattern, HostPattern, Match, Mirror, PathMatch,
     PathRewrite, Redirect, Rewrite, Route, RouteTimeouts, UpstreamRef, WeightedUpstream,
 };
-pub use application::{Application, Key};
+pub use application::{Application, Key, Organization};
 pub use document::{Admin, Document};
 pub use health::{Health, HealthKind, Outlier};
 pub use limits::{InstanceLimits, Priority};
@@ -30,6 +31,7 @@ pub use listener::{
     Listener, ListenerLimits, ListenerTls, Protocol, ProxyProtocol, TlsVersion,
 };
 pub use paths::{DotSegments, DoubleSlash, EncodedSlash, OddFieldNames, Paths, Semicolon};
+pub use plan::{LongLists, Plan, PlanApi, PlanPart, Subscription};
 pub use policy::PolicyUse;
 pub use retry::{Retry, RetryOn};
 pub use tcp::{ListenerTcp, ServerNameRoute, TlsPassthrough};

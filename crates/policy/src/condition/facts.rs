@@ -111,7 +111,7 @@ fn value<'x>(
         Fact::Labels => map(caller
             .into_iter()
             .filter_map(|caller| caller.application.as_ref())
-            .flat_map(|application| &application.labels)
+            .flat_map(|application| application.labels.iter())
             .map(|(name, value)| (Cow::from(name.as_str()), Cow::from(value.as_str()))))?,
         Fact::CallerName => maybe(caller.and_then(Caller::name)),
         Fact::CallerSubject => maybe(grant.and_then(|grant| grant.subject.as_deref())),

@@ -51,8 +51,8 @@ fn with_caller() -> Exchange {
         application: Some(Arc::new(Application {
             name: "shop".into(),
             organization: Some("acme".into()),
-            groups: Vec::new(),
-            labels: BTreeMap::from([("tier".into(), "gold".into())]),
+            labels: BTreeMap::from([("tier".into(), "gold".into())]).into(),
+            ..Application::default()
         })),
         credential: "key-1".into(),
         by: "api_key",

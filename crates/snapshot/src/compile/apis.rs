@@ -193,7 +193,8 @@ impl Apis<'_, '_, '_> {
         };
         let at_match = at.key("match");
         let path = matches::path(&written.matches, &common.api.path, &at_match, self.findings);
-        let methods = matches::methods(&written.matches, &at_match, self.findings);
+        let list = at_match.key("methods");
+        let methods = matches::methods(&written.matches.methods, &list, self.findings);
         let headers = matches::headers(&written.matches, &at_match, self.findings);
         let query = matches::query(&written.matches, &at_match, self.findings);
         let place = Place { api: common.written, at_api: &common.at, route: written, at: &at };

@@ -125,11 +125,14 @@ fn regex_path(base: &str, source: &str) -> Result<Path, BadPath> {
     Ok(path)
 }
 
-/// A route's methods.
-pub(super) fn methods(written: &Match, at: &Pointer, findings: &mut Findings) -> Box<[Method]> {
-    let list = at.key("methods");
-    let mut methods = Vec::with_capacity(written.methods.len());
-    for (number, text) in written.methods.iter().enumerate() {
+/// Methods, from a list of their names.
+pub(super) fn methods(
+    written: &[String],
+    list: &Pointer,
+    findings: &mut Findings,
+) -> Box<[Method]> {
+    let mut methods = Vec::with_capacity(written.len());
+    for (number, text) in written.iter().enumerate() {
         let at = list.index(number);
         let problem = |what: &str| Problem::new(&at, format!("`{text}` {what}"));
         let upper = text.to_ascii_uppercase();

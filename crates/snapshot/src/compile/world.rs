@@ -62,6 +62,11 @@ impl<'a> World<'a> {
         Self { inputs, files, read, digest: Cell::new(0), warnings }
     }
 
+    /// Stands for what the files hold that were read since this was asked last.
+    pub fn digest(&self) -> u64 {
+        self.digest.replace(0)
+    }
+
     pub fn finish(self) -> Seen {
         let warnings = self.warnings.into_inner();
         Seen { files: self.read.into_inner(), digest: self.digest.get(), warnings }

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gateward_snapshot::{Inputs, compile};
+use gateward_snapshot::{Inputs, compile, complete};
 use policy::Carry;
 
 use crate::support::{NOW, schema};
@@ -41,10 +41,6 @@ fn every_broken_document_is_refused_with_the_report_beside_it() {
 /// What is said of the document.
 fn report(name: &str, text: &str) -> String {
     let around = world();
-    let written = match config::read_text(name, text, &schema(), &around) {
-        Ok(written) => written,
-        Err(report) => return format!("it was refused by the first stage already:\n{report}"),
-    };
     let inputs = Inputs {
         registry: &policies::REGISTRY,
         remotes: &gateward_snapshot::Nowhere,
@@ -54,8 +50,50 @@ fn report(name: &str, text: &str) -> String {
         wall: NOW,
         revision: 1,
     };
+    let written = match config::read_text(name, text, &schema(), &around) {
+        Ok(written) => written,
+        Err(report) if report.rest().is_none() => {
+            return format!("it was refused by the first stage alone:\n{report}");
+        }
+        Err(report) => return complete(report, &inputs).to_string(),
+    };
     match compile(&written, &inputs) {
         Ok(_) => "it was taken for a good one\n".to_owned(),
         Err(problems) => written.report(&problems).to_string(),
+    }
+}
+
+/// What is left without a key nobody knows is not called wrong for lack of it: the one problem
+/// there is stays the only one, wherever the key stands.
+#[test]
+fn one_unknown_key_is_one_problem_wherever_it_stands() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut refused = 0;
+    for name in ["routing", "upstreams", "grpc-and-streams", "behind-a-load-balancer"] {
+        let text = fs::read_to_string(folder.join(format!("{name}.yaml"))).unwrap();
+        let whole = config::read_text("a.yaml", &text, &schema(), &world()).unwrap().masked();
+        let mut places = Vec::new();
+        maps(&whole, String::new(), &mut places);
+        for place in places {
+            let mut broken = whole.clone();
+            broken.pointer_mut(&place).unwrap()["zz_unknown"] = 1.into();
+            let got = report("a.json", &broken.to_string());
+            if got != "it was taken for a good one\n" {
+                refused += 1;
+                assert!(got.ends_with("\n1 problem\n"), "{name} at {place}: {got}");
+            }
+        }
+    }
+    assert!(refused > 50, "only {refused} documents were refused");
+}
+
+/// Where the maps in `value` are.
+fn maps(value: &serde_json::Value, at: String, places: &mut Vec<String>) {
+    if let Some(map) = value.as_object() {
+        places.push(at.clone());
+        map.iter().for_each(|(key, value)| maps(value, format!("{at}/{key}"), places));
+    }
+    for (number, value) in value.as_array().into_iter().flatten().enumerate() {
+        maps(value, format!("{at}/{number}"), places);
     }
 }

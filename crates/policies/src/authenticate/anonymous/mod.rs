@@ -83,7 +83,11 @@ fn compile(
         let problem = Problem::new(&at.key("application"), "the application has no name");
         return Err(vec![problem.hint("name it, as in `guests`")]);
     }
-    let application = Application { name: application, groups, ..Application::default() };
+    let application = Application {
+        name: application.into(),
+        groups: groups.into_iter().map(String::into_boxed_str).collect(),
+        ..Application::default()
+    };
     let caller = Caller {
         application: Some(Arc::new(application)),
         credential: KIND.name.into(),
