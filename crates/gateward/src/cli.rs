@@ -207,6 +207,9 @@ pub struct ExplainArgs {
     /// The listener it comes by; found from the URL's scheme and port unless said.
     #[arg(long, value_name = "NAME")]
     pub listener: Option<String>,
+    /// The address it comes from.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub client: std::net::IpAddr,
     /// The document: a file, or a directory whose files add up.
     #[arg(
         short,

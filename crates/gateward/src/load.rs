@@ -105,11 +105,27 @@ impl Loader {
         self.load_around(path, &Machine)
     }
 
+    /// The same, with other ways to servers than the real ones.
+    ///
+    /// # Errors
+    /// As [`Loader::load`].
+    pub fn load_with(&self, path: &Path, remotes: &dyn snapshot::Remotes) -> Result<Loaded, Report> {
+        self.compile(path, &Machine, &self.inputs(remotes))
+    }
+
     fn load_around(&self, path: &Path, around: &dyn Surroundings) -> Result<Loaded, Report> {
+        self.compile(path, around, &self.inputs(&self.remotes))
+    }
+
+    fn compile(
+        &self,
+        path: &Path,
+        around: &dyn Surroundings,
+        inputs: &Inputs<'_>,
+    ) -> Result<Loaded, Report> {
         let written = config::read(path, &self.schema, around)
-            .map_err(|report| snapshot::complete(report, &self.inputs()))?;
-        let inputs = self.inputs();
-        match snapshot::compile(&written, &inputs) {
+            .map_err(|report| snapshot::complete(report, inputs))?;
+        match snapshot::compile(&written, inputs) {
             Ok(snapshot) => {
                 let mut files = written.depends.clone();
                 files.extend(certificate_files(&snapshot));
@@ -120,10 +136,10 @@ impl Loader {
         }
     }
 
-    fn inputs(&self) -> Inputs<'_> {
+    fn inputs<'a>(&'a self, remotes: &'a dyn snapshot::Remotes) -> Inputs<'a> {
         Inputs {
             registry: &policies::REGISTRY,
-            remotes: &self.remotes,
+            remotes,
             carry: &self.carry,
             around: &Machine,
             authorities: &snapshot::system_authorities,
