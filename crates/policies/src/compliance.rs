@@ -55,7 +55,27 @@ fn uses(document: &Document) -> Vec<&PolicyUse> {
 #[test]
 fn the_table_stands_in_the_order_policies_run() {
     let names: Vec<_> = REGISTRY.kinds().iter().map(|kind| kind.name).collect();
-    assert_eq!(names, ["access_log", "ip", "body_size", "api_key", "rate", "header"]);
+    assert_eq!(
+        names,
+        [
+            "access_log",
+            "ip",
+            "body_size",
+            "api_key",
+            "basic",
+            "jwt",
+            "hmac",
+            "signature",
+            "any_of",
+            "all_of",
+            "optional",
+            "anonymous",
+            "rule",
+            "rate",
+            "header",
+            "identity",
+        ]
+    );
     let phases: Vec<Phase> = REGISTRY.kinds().iter().map(|kind| kind.phase).collect();
     assert!(phases.is_sorted(), "{phases:?}");
 }
@@ -98,11 +118,12 @@ fn every_policy_has_a_manual_page_whose_examples_compile() {
         for example in examples {
             let text = example.split("```").next().unwrap();
             let document = document(kind.name, text, &schema);
+            let mut bench = Bench::with_applications(&document.applications);
             let uses = uses(&document);
             assert!(uses.iter().any(|it| it.name == kind.name), "{} is not used", kind.name);
             for it in uses {
                 let kind = REGISTRY.find(&it.name).expect(&it.name);
-                if let Err(problems) = Bench::default().compile(kind, &it.settings) {
+                if let Err(problems) = bench.compile(kind, &it.settings) {
                     panic!("{}: {problems:?}", kind.name);
                 }
             }
@@ -260,6 +281,18 @@ proptest! {
                 "rate" => json!({ "limit": 2, "window": "1s", "by": { "header": "a" } }),
                 "header" => json!({ "request": { "set": { "a": "{b}" } } }),
                 "api_key" => json!({ "query": "a" }),
+                "jwt" => json!({
+                    "issuers": [{ "keys": { "secret": "0".repeat(32) }, "audiences": ["a"] }],
+                    "from": [{ "query": "a" }, { "cookie": "a" }, "authorization"],
+                }),
+                "any_of" | "all_of" => {
+                    json!({ "policies": [{ "api_key": { "query": "a" } }, { "api_key": {} }] })
+                }
+                "rule" => json!({ "rules": [
+                    { "if": "request.headers.a == 'a'", "then": "deny" },
+                    { "if": "request.path.contains('a')", "then": "allow" },
+                ] }),
+                "optional" => json!({ "policy": { "api_key": { "query": "a" } } }),
                 _ => json!({ "query": true, "request_headers": ["a"] }),
             });
             for settings in places {

@@ -1,10 +1,11 @@
 //! Drives policies in unit tests without an engine.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use base::{Pointer, Problems};
 use policy::{
-    Application, Carry, Compile, Connection, Directory, Exchange, Flow, Policy, PolicyKind,
+    Application, Carry, Compile, Connection, Directory, Exchange, Flow, Key, Policy, PolicyKind,
     Refusal, Step,
 };
 use serde_json::Value;
@@ -29,7 +30,19 @@ impl Bench {
             organization: Some("acme".into()),
             ..Application::default()
         };
-        directory.add_key(sha256, &Arc::new(application), "1".into());
+        let number = directory.add(application).unwrap();
+        let application = directory.applications()[number].clone();
+        directory.add_key(Key::new(sha256, application, "1".into())).unwrap();
+        Self { directory: Arc::new(directory), ..Self::default() }
+    }
+
+    /// A directory with these applications and none of their keys.
+    pub(crate) fn with_applications(written: &[config::v1::Application]) -> Self {
+        let mut directory = Directory::new();
+        for one in written {
+            let name = one.name.as_str().into();
+            let _ = directory.add(Application { name, ..Application::default() });
+        }
         Self { directory: Arc::new(directory), ..Self::default() }
     }
 
@@ -39,17 +52,26 @@ impl Bench {
         kind: &PolicyKind,
         settings: &Value,
     ) -> Result<Arc<dyn Policy>, Problems> {
+        self.with_id(kind.name, |cx| (kind.compile)(settings, &Pointer::root(), cx))
+    }
+
+    /// What `make` makes with what policies are compiled with.
+    pub(crate) fn with<T>(&mut self, make: impl FnOnce(&mut Compile<'_>) -> T) -> T {
+        self.with_id("test", make)
+    }
+
+    fn with_id<T>(&mut self, id: &str, make: impl FnOnce(&mut Compile<'_>) -> T) -> T {
         let mut cx = Compile {
             directory: &self.directory,
             registry: &crate::REGISTRY,
             world: &self.world,
             carry: &self.carry,
-            id: kind.name,
+            id,
             identity_headers: &mut self.identity_headers,
             log_targets: &mut self.log_targets,
             chores: &mut self.chores,
         };
-        (kind.compile)(settings, &Pointer::root(), &mut cx)
+        make(&mut cx)
     }
 }
 
@@ -66,11 +88,17 @@ pub(crate) fn exchange() -> Exchange {
     exchange
 }
 
-/// What a step says, where it says it at once.
+/// What a step says, where it waits for nobody.
 pub(crate) fn refusal(step: Step<'_>) -> Option<Box<Refusal>> {
-    match step {
-        Step::Done(Flow::Refuse(refusal)) => Some(refusal),
-        Step::Done(Flow::Continue | Flow::Reply(_)) => None,
-        Step::Wait(_) => panic!("the policy waits"),
+    let flow = match step {
+        Step::Done(flow) => flow,
+        Step::Wait(mut flow) => match flow.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(flow) => flow,
+            Poll::Pending => panic!("the policy waits"),
+        },
+    };
+    match flow {
+        Flow::Refuse(refusal) => Some(refusal),
+        Flow::Continue | Flow::Reply(_) => None,
     }
 }

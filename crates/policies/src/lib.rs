@@ -2,8 +2,11 @@
 //! they run. Everything else about a policy stands in its own folder; how to add one is told in
 //! `docs/add-a-policy.md`.
 
+mod asked;
 mod digits;
+mod identity;
 mod jose;
+mod jwks;
 mod manual;
 mod schema;
 mod secret_names;
@@ -20,7 +23,25 @@ mod admit {
 }
 /// Who is calling.
 mod authenticate {
+    mod application;
+    mod digest;
+    mod shown;
+
+    mod combination;
+
+    pub(crate) mod all_of;
+    pub(crate) mod anonymous;
+    pub(crate) mod any_of;
     pub(crate) mod api_key;
+    pub(crate) mod basic;
+    pub(crate) mod hmac;
+    pub(crate) mod jwt;
+    pub(crate) mod optional;
+    pub(crate) mod signature;
+}
+/// May they.
+mod authorize {
+    pub(crate) mod rule;
 }
 /// How much.
 mod limit {
@@ -29,16 +50,27 @@ mod limit {
 /// What changes as it passes.
 mod transform {
     pub(crate) mod header;
+    pub(crate) mod identity;
 }
 
 /// Every policy there is.
 pub static REGISTRY: policy::Registry = policy::Registry::new(&[
-    &watch::access_log::KIND,     // a JSON line per exchange
-    &admit::ip::KIND,             // who may come, by address
-    &admit::body_size::KIND,      // how long a body may be
-    &authenticate::api_key::KIND, // who has this key
-    &limit::rate::KIND,           // how many calls in a window
-    &transform::header::KIND,     // set, add, remove header fields
+    &watch::access_log::KIND,       // a JSON line per exchange
+    &admit::ip::KIND,               // who may come, by address
+    &admit::body_size::KIND,        // how long a body may be
+    &authenticate::api_key::KIND,   // who has this key
+    &authenticate::basic::KIND,     // who knows this password
+    &authenticate::jwt::KIND,       // who has a signed token
+    &authenticate::hmac::KIND,      // who signs with this secret
+    &authenticate::signature::KIND, // who signs with this key
+    &authenticate::any_of::KIND,    // one of several ways
+    &authenticate::all_of::KIND,    // several ways at once
+    &authenticate::optional::KIND,  // or not at all
+    &authenticate::anonymous::KIND, // a name for strangers
+    &authorize::rule::KIND,         // rules in CEL
+    &limit::rate::KIND,             // how many calls in a window
+    &transform::header::KIND,       // set, add, remove header fields
+    &transform::identity::KIND,     // who calls, for the upstream
 ]);
 
 pub use schema::schemas;

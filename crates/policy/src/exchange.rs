@@ -8,7 +8,7 @@ use base::{Instant, RequestId, SpanId, TraceId};
 use smallvec::SmallVec;
 
 use crate::message::{Request, Response};
-use crate::{Caller, Code};
+use crate::{Caller, Code, Credential};
 
 /// One request and its response. Facts are typed fields, each written by one place and read by
 /// many.
@@ -42,6 +42,8 @@ pub struct Exchange {
     pub rates: SmallVec<[RateReport; 2]>,
     /// Most bytes its body may have; held to by the engine as it streams.
     pub body_limit: u64,
+    /// What the gateway proves itself with to the upstream.
+    pub credential: Option<Arc<dyn Credential>>,
     /// How the call to the upstream went.
     pub upstream: UpstreamFacts,
     /// Why it was refused, if it was.
@@ -76,6 +78,7 @@ impl Exchange {
             parts: SmallVec::new(),
             rates: SmallVec::new(),
             body_limit: u64::MAX,
+            credential: None,
             upstream: UpstreamFacts::default(),
             refusal: None,
             refusal_note: None,
@@ -98,6 +101,7 @@ impl Exchange {
         self.parts.clear();
         self.rates.clear();
         self.body_limit = u64::MAX;
+        self.credential = None;
         self.upstream = UpstreamFacts::default();
         self.refusal = None;
         self.refusal_note = None;
