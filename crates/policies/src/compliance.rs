@@ -64,6 +64,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "api_key",
             "basic",
             "jwt",
+            "mtls",
             "hmac",
             "signature",
             "any_of",
@@ -72,8 +73,10 @@ fn the_table_stands_in_the_order_policies_run() {
             "anonymous",
             "rule",
             "rate",
+            "jwks",
             "header",
             "identity",
+            "identity_jwt",
         ]
     );
     let phases: Vec<Phase> = REGISTRY.kinds().iter().map(|kind| kind.phase).collect();
@@ -197,7 +200,8 @@ fn who_shows_nothing_is_told_so_by_every_policy_that_asks_who_calls() {
         for example in kind.manual.split("```yaml\n").skip(1) {
             let document = document(kind.name, example.split("```").next().unwrap(), &schema);
             for one in uses(&document).into_iter().filter(|one| one.name == kind.name) {
-                let policy = Bench::default().compile(kind, &one.settings).unwrap();
+                let mut bench = Bench::with_applications(&document.applications);
+                let policy = bench.compile(kind, &one.settings).unwrap();
                 let mut exchange = exchange();
                 if let Step::Done(Flow::Refuse(refusal)) = policy.on_request(&mut exchange) {
                     assert!(refusal.absent, "{} does not say `absent`: {refusal:?}", kind.name);
@@ -285,6 +289,9 @@ proptest! {
                     "issuers": [{ "keys": { "secret": "0".repeat(32) }, "audiences": ["a"] }],
                     "from": [{ "query": "a" }, { "cookie": "a" }, "authorization"],
                 }),
+                "mtls" => json!({ "anyone": true }),
+                "jwks" => json!({}),
+                "identity_jwt" => json!({ "issuer": "a" }),
                 "any_of" | "all_of" => {
                     json!({ "policies": [{ "api_key": { "query": "a" } }, { "api_key": {} }] })
                 }

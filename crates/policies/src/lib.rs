@@ -8,6 +8,7 @@ mod identity;
 mod jose;
 mod jwks;
 mod manual;
+mod ring;
 mod schema;
 mod secret_names;
 mod structured;
@@ -36,6 +37,7 @@ mod authenticate {
     pub(crate) mod basic;
     pub(crate) mod hmac;
     pub(crate) mod jwt;
+    pub(crate) mod mtls;
     pub(crate) mod optional;
     pub(crate) mod signature;
 }
@@ -47,10 +49,15 @@ mod authorize {
 mod limit {
     pub(crate) mod rate;
 }
+/// Answers without the upstream.
+mod reply {
+    pub(crate) mod jwks;
+}
 /// What changes as it passes.
 mod transform {
     pub(crate) mod header;
     pub(crate) mod identity;
+    pub(crate) mod identity_jwt;
 }
 
 /// Every policy there is.
@@ -61,6 +68,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &authenticate::api_key::KIND,   // who has this key
     &authenticate::basic::KIND,     // who knows this password
     &authenticate::jwt::KIND,       // who has a signed token
+    &authenticate::mtls::KIND,      // who has this certificate
     &authenticate::hmac::KIND,      // who signs with this secret
     &authenticate::signature::KIND, // who signs with this key
     &authenticate::any_of::KIND,    // one of several ways
@@ -69,8 +77,10 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &authenticate::anonymous::KIND, // a name for strangers
     &authorize::rule::KIND,         // rules in CEL
     &limit::rate::KIND,             // how many calls in a window
+    &reply::jwks::KIND,             // the keys that identity_jwt signs with
     &transform::header::KIND,       // set, add, remove header fields
     &transform::identity::KIND,     // who calls, for the upstream
+    &transform::identity_jwt::KIND, // the same, signed
 ]);
 
 pub use schema::schemas;
