@@ -63,6 +63,8 @@ fn the_table_stands_in_the_order_policies_run() {
             "body_size",
             "api_key",
             "basic",
+            "jwt",
+            "mtls",
             "hmac",
             "signature",
             "any_of",
@@ -71,8 +73,10 @@ fn the_table_stands_in_the_order_policies_run() {
             "anonymous",
             "rule",
             "rate",
+            "jwks",
             "header",
             "identity",
+            "identity_jwt",
             "upstream_auth",
         ]
     );
@@ -282,6 +286,13 @@ proptest! {
                 "rate" => json!({ "limit": 2, "window": "1s", "by": { "header": "a" } }),
                 "header" => json!({ "request": { "set": { "a": "{b}" } } }),
                 "api_key" => json!({ "query": "a" }),
+                "jwt" => json!({
+                    "issuers": [{ "keys": { "secret": "0".repeat(32) }, "audiences": ["a"] }],
+                    "from": [{ "query": "a" }, { "cookie": "a" }, "authorization"],
+                }),
+                "mtls" => json!({ "anyone": true }),
+                "jwks" => json!({}),
+                "identity_jwt" => json!({ "issuer": "a" }),
                 "any_of" | "all_of" => {
                     json!({ "policies": [{ "api_key": { "query": "a" } }, { "api_key": {} }] })
                 }

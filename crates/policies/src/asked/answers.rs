@@ -56,8 +56,7 @@ struct Shard<T> {
 impl<T: Send + Sync + 'static> Answers<T> {
     /// A memory of about this many answers that let somebody in, and of others a fourth of that.
     pub(crate) fn new(most: usize) -> Self {
-        let shard =
-            || Mutex::new(Shard { good: HashMap::default(), others: HashMap::default() });
+        let shard = || Mutex::new(Shard { good: HashMap::default(), others: HashMap::default() });
         Self {
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
             asked: Mutex::default(),
@@ -117,7 +116,8 @@ impl<T: Send + Sync + 'static> Answers<T> {
         asking.shared()
     }
 
-    fn keep(&self, key: Key, told: Held<T>) {
+    /// Keeps an answer.
+    pub(crate) fn keep(&self, key: Key, told: Held<T>) {
         let Some(shard) = self.shard(&key) else { return };
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         let Shard { good, others } = &mut *shard;
