@@ -12,4 +12,5 @@ mod load;
 mod operations;
 mod reload;
 mod streams;
+mod tokens;
 mod traffic;

@@ -31,6 +31,7 @@ pub const SECTIONS: &[Section] = &[
     Section { title: "A. HTTP/1 framing and smuggling", cases: FRAMING },
     Section { title: "B. HTTP/2", cases: HTTP2 },
     Section { title: "D. Trust in paths, hosts and header fields", cases: TRUST },
+    Section { title: "E. Who may call, and in what order that is asked", cases: ACCESS },
     Section { title: "G. Clients that use up what there is", cases: EXHAUSTION },
     Section { title: "H. WebSocket, gRPC, server-sent events, TCP", cases: STREAMS },
     Section { title: "I. Upstreams that fail or lie", cases: UPSTREAMS },
@@ -137,6 +138,42 @@ const TRUST: &[Case] = &[
     case("D29", "upstreams that send control fields of other proxies"),
     case("D30", "authentication bound to a connection"),
 ];
+
+const ACCESS: &[Case] = &[
+    case("E01", "tokens without a signature, or without an algorithm"),
+    case("E02", "a public key taken for a secret"),
+    case("E03", "claims of a wrong type"),
+    case("E04", "tokens without an end, an audience or an issuer, or with another's"),
+    case("E05", "key names that are paths, statements, too long or made up by the thousand"),
+    case("E06", "keys, and addresses of keys, in a token's header"),
+    case("E07", "unknown critical fields, members that stand twice, nesting, 64 KiB"),
+    case("E08", "signatures of zeros, with padding, white space, or in another form"),
+    case("E09", "encrypted tokens that ask for much work"),
+    case("E10", "two credentials of one kind or of several"),
+    case("E11", "a place of keys that is down, slow, broken, too long, moved or no set"),
+    case("E12", "clocks that differ by a second less and more than the leeway, or jump"),
+    later("E13", "a key revoked under load, on every instance", "instances of a domain come later"),
+    later("E14", "a key revoked while its quota is written", "quotas come later"),
+    later("E15", "the time that comparing keys takes", NOT_HERE_YET),
+    case("E16", "Basic without a colon, 8 KiB, NUL, and a flood of slow hashes"),
+    case("E17", "client certificates without the name, with a NUL, a common name, ended, revoked"),
+    case("E18", "an authority's file that is missing, empty or broken"),
+    case("E19", "lists of revoked certificates that are broken or too long"),
+    later("E20", "a chain of many cross-signed authorities", NOT_HERE_YET),
+    later("E21", "a decider that is late, breaks off, says too much or breaks lines", NOT_HERE_YET),
+    later("E22", "what a decider is told of a request", NOT_HERE_YET),
+    later("E23", "a policy that changes what was authorised", NOT_HERE_YET),
+    later("E24", "a policy that panics", NOT_HERE_YET),
+    later("E25", "a policy that can't hold", NOT_HERE_YET),
+    later("E26", "the order of policies, in chains made at random", NOT_HERE_YET),
+    later("E27", "logins replayed, mixed up, and cookies changed", NOT_HERE_YET),
+    later("E28", "a token that is revoked while its introspection is kept", NOT_HERE_YET),
+    later("E29", "the same API by an upgrade, HTTP/2 or gRPC", NOT_HERE_YET),
+    later("E30", "origins that are reflected, null or any", "the policy cors comes later"),
+    later("E31", "addresses written in other ways", NOT_HERE_YET),
+];
+
+const NOT_HERE_YET: &str = "its tests come with the policies that are being made";
 
 const EXHAUSTION: &[Case] = &[
     case("G01", "heads sent a byte at a time"),
