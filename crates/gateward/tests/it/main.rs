@@ -13,4 +13,5 @@ mod operations;
 mod reload;
 mod signing;
 mod streams;
+mod tokens;
 mod traffic;

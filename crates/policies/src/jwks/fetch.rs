@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use policy::{Call, Remote};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::jose::{Algorithm, KeySet, object};
 
@@ -43,9 +43,9 @@ impl Place {
         let url = match self {
             Self::Keys(url) => url.clone(),
             Self::Issuer(issuer) => {
-                let url = self.url();
-                let metadata = get(remote, &url).await?;
-                keys_url(&metadata, issuer).map_err(|what| format!("{url}: {what}"))?
+                let metadata = metadata(remote, issuer).await?;
+                address(&metadata, "jwks_uri", issuer)
+                    .map_err(|what| format!("{}: {what}", self.url()))?
             }
         };
         let bytes = get(remote, &url).await?;
@@ -69,16 +69,37 @@ async fn get(remote: &dyn Remote, url: &str) -> Result<bytes::Bytes, String> {
     }
 }
 
-/// Where `metadata` says the keys are, if it is that of `issuer` (OpenID Connect Discovery §4.3).
-fn keys_url(metadata: &[u8], issuer: &str) -> Result<String, &'static str> {
-    let metadata = object(metadata).ok_or("it is no JSON object")?;
-    if metadata.get("issuer").and_then(Value::as_str) != Some(issuer) {
-        return Err("its `issuer` is another one");
+/// What the metadata of `issuer` says (OpenID Connect Discovery §4.3).
+///
+/// # Errors
+/// It is not there, or another's.
+pub(crate) async fn metadata(
+    remote: &dyn Remote,
+    issuer: &str,
+) -> Result<Map<String, Value>, String> {
+    let url = Place::Issuer(issuer.to_owned()).url();
+    let bytes = get(remote, &url).await?;
+    let metadata = object(&bytes).ok_or_else(|| format!("{url}: it is no JSON object"))?;
+    match metadata.get("issuer").and_then(Value::as_str) {
+        Some(own) if own == issuer => Ok(metadata),
+        _ => Err(format!("{url}: its `issuer` is another one")),
     }
-    let url = metadata.get("jwks_uri").and_then(Value::as_str).ok_or("it has no `jwks_uri`")?;
+}
+
+/// The URL that `metadata` has as `name`; without TLS only where `issuer` is.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn address(
+    metadata: &Map<String, Value>,
+    name: &str,
+    issuer: &str,
+) -> Result<String, String> {
+    let url = metadata.get(name).and_then(Value::as_str);
+    let url = url.ok_or_else(|| format!("it has no `{name}`"))?;
     let scheme = |url: &str| url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     match (scheme(issuer).as_deref(), scheme(url).as_deref()) {
         (_, Some("https")) | (Some("http"), Some("http")) => Ok(url.to_owned()),
-        _ => Err("its `jwks_uri` is not https"),
+        _ => Err(format!("its `{name}` is not https")),
     }
 }

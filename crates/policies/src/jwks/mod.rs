@@ -5,7 +5,7 @@
 mod fetch;
 mod state;
 
-pub(crate) use fetch::Place;
+pub(crate) use fetch::{Place, address, metadata};
 pub(crate) use state::{Held, Published, Times};
 
 #[cfg(test)]

@@ -157,7 +157,7 @@ fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<Durati
 }
 
 /// The words at `place`: a list, or a string of words (RFC 6749 §3.3). What is no word is none.
-pub(super) fn words(claims: &Map<String, Value>, place: &Place) -> Vec<Box<str>> {
+pub(in crate::authenticate) fn words(claims: &Map<String, Value>, place: &Place) -> Vec<Box<str>> {
     match place.of(claims) {
         Some(Value::String(text)) => text.split_ascii_whitespace().map(Box::from).collect(),
         Some(Value::Array(items)) => {

@@ -22,6 +22,9 @@ use crate::secret_names::SecretNames;
 /// Most bytes of a file of keys.
 const KEYS: u64 = 512 << 10;
 
+/// Most verified tokens kept.
+const MEMORY: u32 = 1_000_000;
+
 /// Most issuers of one policy.
 const ISSUERS: usize = 64;
 
@@ -61,7 +64,8 @@ pub(super) fn compile(
         origin,
         proofs,
         realm: crate::structured::string(realm).into(),
-        memory: (settings.cache > 0).then(|| Arc::new(Memory::new(settings.cache as usize))),
+        memory: (settings.cache > 0)
+            .then(|| Arc::new(Memory::new(settings.cache.min(MEMORY) as usize))),
         directory: cx.directory.clone(),
         _secrets: SecretNames::of(cx.carry),
     }))

@@ -49,6 +49,9 @@
 //! gateway removes what callers send under these names. The token itself is taken out of the
 //! request unless `keep` is set.
 //!
+//! Where two of these policies stand in one chain, both must be content, so the outer one needs
+//! `keep`.
+//!
 //! **Bound tokens.** A token with a `cnf` is taken from whoever has what it names: the client
 //! certificate (RFC 8705), or the key of a DPoP proof (RFC 9449), which is checked against method,
 //! URL and token and taken once. `bound` asks for such tokens; `dpop.nonce` for a nonce in proofs.
@@ -56,12 +59,12 @@
 //! A token that was verified is kept in memory until it ends, so that it is verified once per
 //! instance; `cache` says how many.
 
-mod claims;
+pub(super) mod claims;
 mod codes;
 mod compile;
 mod dpop;
 mod issuer;
-mod place;
+pub(super) mod place;
 mod replay;
 mod settings;
 mod source;
@@ -141,9 +144,6 @@ struct Jwt {
 
 impl Policy for Jwt {
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
-        if exchange.caller.as_ref().is_some_and(|caller| caller.by == KIND.name) {
-            return Step::next();
-        }
         let shown = match source::find(&self.from, &exchange.request) {
             Ok(Some(shown)) => shown,
             Ok(None) => return Step::refuse(self.refusal(&codes::MISSING, None).absent()),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 /// A place in a token's claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(in crate::authenticate) struct Place {
     written: Box<str>,
     /// The names to follow, from the outside in.
     names: Vec<String>,
@@ -13,7 +13,7 @@ pub(super) struct Place {
 impl Place {
     /// The place written like this. What begins with `/` is a JSON Pointer; dots lead inwards,
     /// unless it is a URL, as names of claims often are.
-    pub(super) fn new(written: &str) -> Option<Self> {
+    pub(in crate::authenticate) fn new(written: &str) -> Option<Self> {
         let names: Vec<String> = match written.strip_prefix('/') {
             Some(rest) => {
                 rest.split('/').map(|name| name.replace("~1", "/").replace("~0", "~")).collect()

@@ -271,9 +271,6 @@ fn digits(hex: &str) -> Option<[u8; 32]> {
 
 impl Policy for Mtls {
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
-        if exchange.caller.as_ref().is_some_and(|caller| caller.by == KIND.name) {
-            return Step::next();
-        }
         let tls = exchange.connection.tls.as_ref();
         let Some(client) = tls.and_then(|tls| tls.client.as_ref()) else {
             return Step::refuse(Refusal::new(&MISSING).absent());
