@@ -65,6 +65,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "basic",
             "jwt",
             "mtls",
+            "oidc",
             "hmac",
             "signature",
             "any_of",
@@ -291,6 +292,10 @@ proptest! {
                     "from": [{ "query": "a" }, { "cookie": "a" }, "authorization"],
                 }),
                 "mtls" => json!({ "anyone": true }),
+                "oidc" => json!({
+                    "issuer": "https://a", "client_id": "a", "redirect_uri": "https://b/back",
+                    "keys": ["0".repeat(32)],
+                }),
                 "jwks" => json!({}),
                 "identity_jwt" => json!({ "issuer": "a" }),
                 "any_of" | "all_of" => {

@@ -38,6 +38,7 @@ mod authenticate {
     pub(crate) mod hmac;
     pub(crate) mod jwt;
     pub(crate) mod mtls;
+    pub(crate) mod oidc;
     pub(crate) mod optional;
     pub(crate) mod signature;
 }
@@ -74,6 +75,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &authenticate::basic::KIND,     // who knows this password
     &authenticate::jwt::KIND,       // who has a signed token
     &authenticate::mtls::KIND,      // who has this certificate
+    &authenticate::oidc::KIND,      // who logged in in a browser
     &authenticate::hmac::KIND,      // who signs with this secret
     &authenticate::signature::KIND, // who signs with this key
     &authenticate::any_of::KIND,    // one of several ways
