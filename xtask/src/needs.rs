@@ -23,6 +23,7 @@ pub const PEERS: &[Tool] = &[
     Tool { program: "h2load", package: "nghttp2-client" },
     Tool { program: "node", package: "nodejs" },
     Tool { program: "npm", package: "npm" },
+    Tool { program: "chromium", package: "chromium" },
 ];
 
 const CARGO_DENY: &str = "0.20.2";

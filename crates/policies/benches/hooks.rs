@@ -58,6 +58,13 @@ fn main() {
         ("identity_jwt", json!({ "issuer": "https://gateway.example.com" })),
         ("access_log", json!({})),
         ("upstream_auth", json!({ "bearer": "abc" })),
+        (
+            "oidc",
+            json!({
+                "issuer": "https://idp.example.com", "client_id": "a",
+                "redirect_uri": "https://app.example.com/back", "keys": ["0".repeat(32)],
+            }),
+        ),
     ] {
         let bench = Bench::new(name, &settings);
         let mut calls = 0;

@@ -9,6 +9,7 @@ mod faults;
 mod grpc;
 mod harness;
 mod load;
+mod login;
 mod operations;
 mod reload;
 mod signing;

@@ -254,7 +254,7 @@ fn with_query(url: &str, pairs: &[(&str, &str)]) -> String {
 }
 
 /// The parameters of a query; none where one stands twice, is too long, or can't be read.
-fn parameters(text: &str) -> Option<BTreeMap<String, String>> {
+pub(super) fn parameters(text: &str) -> Option<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
