@@ -13,7 +13,7 @@ use base::{Pointer, RequestId};
 use gateward_policies::REGISTRY;
 use policy::message::Known;
 use policy::{
-    Application, Carry, Compile, Condition, Connection, Directory, Exchange, Policy, RouteFacts,
+    Application, Carry, Compile, Condition, Connection, Directory, Exchange, Key, Policy, RouteFacts,
 };
 use serde_json::{Value, json};
 
@@ -84,7 +84,7 @@ impl Bench {
         let application = Arc::new(Application { name: "shop".into(), ..Application::default() });
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(digest(&SHA256, b"0123456789abcdef0123456789abcdef").as_ref());
-        directory.add_key(sha256, &application, "1".into());
+        let _ = directory.add_key(Key::new(sha256, application, "1".into()));
         let mut targets = Vec::new();
         let mut cx = Compile {
             directory: &Arc::new(directory),

@@ -40,6 +40,18 @@ fn document(name: &str, text: &str, schema: &Schema) -> Document {
     }
 }
 
+/// The files that manual pages name.
+fn files_of_manuals() -> HashMap<String, Vec<u8>> {
+    let (countries, systems) = (
+        include_bytes!("admit/ip/cases/countries.mmdb"),
+        include_bytes!("admit/ip/cases/systems.mmdb"),
+    );
+    HashMap::from([
+        ("GeoLite2-Country.mmdb".to_owned(), countries.to_vec()),
+        ("GeoLite2-ASN.mmdb".to_owned(), systems.to_vec()),
+    ])
+}
+
 /// All uses of policies in a document.
 fn uses(document: &Document) -> Vec<&PolicyUse> {
     let apis = &document.apis;
@@ -55,7 +67,21 @@ fn uses(document: &Document) -> Vec<&PolicyUse> {
 #[test]
 fn the_table_stands_in_the_order_policies_run() {
     let names: Vec<_> = REGISTRY.kinds().iter().map(|kind| kind.name).collect();
-    assert_eq!(names, ["access_log", "ip", "body_size", "api_key", "rate", "header"]);
+    assert_eq!(
+        names,
+        [
+            "access_log",
+            "ip",
+            "body_size",
+            "api_key",
+            "acl",
+            "scope",
+            "subscription",
+            "schedule",
+            "rate",
+            "header",
+        ]
+    );
     let phases: Vec<Phase> = REGISTRY.kinds().iter().map(|kind| kind.phase).collect();
     assert!(phases.is_sorted(), "{phases:?}");
 }
@@ -102,7 +128,9 @@ fn every_policy_has_a_manual_page_whose_examples_compile() {
             assert!(uses.iter().any(|it| it.name == kind.name), "{} is not used", kind.name);
             for it in uses {
                 let kind = REGISTRY.find(&it.name).expect(&it.name);
-                if let Err(problems) = Bench::default().compile(kind, &it.settings) {
+                let mut bench = Bench::with_applications(&document.applications);
+                bench.world.files = files_of_manuals();
+                if let Err(problems) = bench.compile(kind, &it.settings) {
                     panic!("{}: {problems:?}", kind.name);
                 }
             }
@@ -241,7 +269,11 @@ proptest! {
                 "body_size" => json!({ "max": 3 }),
                 "rate" => json!({ "limit": 2, "window": "1s", "by": { "header": "a" } }),
                 "header" => json!({ "request": { "set": { "a": "{b}" } } }),
-                "api_key" => json!({ "query": "a" }),
+                "api_key" => json!({ "query": "a", "cookie": "a" }),
+                "acl" => json!({ "allow": { "groups": ["a"] } }),
+                "scope" => json!({ "any": ["a"] }),
+                "subscription" => json!({}),
+                "schedule" => json!({ "allow": [{ "from": "08:00", "to": "18:00" }] }),
                 _ => json!({ "query": true, "request_headers": ["a"] }),
             });
             for settings in places {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::{Pointer, Problems};
 use policy::{
-    Application, Carry, Compile, Connection, Directory, Exchange, Flow, Policy, PolicyKind,
+    Application, Carry, Compile, Connection, Directory, Exchange, Flow, Key, Policy, PolicyKind,
     Refusal, Step,
 };
 use serde_json::Value;
@@ -29,7 +29,23 @@ impl Bench {
             organization: Some("acme".into()),
             ..Application::default()
         };
-        directory.add_key(sha256, &Arc::new(application), "1".into());
+        let application = Arc::new(application);
+        let _ = directory.add_application(application.clone());
+        let _ = directory.add_key(Key::new(sha256, application, "1".into()));
+        Self { directory: Arc::new(directory), ..Self::default() }
+    }
+
+    /// A directory with these applications and none of their keys.
+    pub(crate) fn with_applications(written: &[config::v1::Application]) -> Self {
+        let mut directory = Directory::new();
+        for one in written {
+            let application = Application {
+                name: one.name.as_str().into(),
+                organization: one.organization.as_deref().map(Into::into),
+                ..Application::default()
+            };
+            let _ = directory.add_application(Arc::new(application));
+        }
         Self { directory: Arc::new(directory), ..Self::default() }
     }
 

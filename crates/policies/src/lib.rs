@@ -21,6 +21,14 @@ mod admit {
 mod authenticate {
     pub(crate) mod api_key;
 }
+/// May they.
+mod authorize {
+    pub(crate) mod acl;
+    mod caller;
+    pub(crate) mod schedule;
+    pub(crate) mod scope;
+    pub(crate) mod subscription;
+}
 /// How much.
 mod limit {
     pub(crate) mod rate;
@@ -36,6 +44,10 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &admit::ip::KIND,             // who may come, by address
     &admit::body_size::KIND,      // how long a body may be
     &authenticate::api_key::KIND, // who has this key
+    &authorize::acl::KIND,          // which applications, groups, organizations
+    &authorize::scope::KIND,        // what the credential may be used for
+    &authorize::subscription::KIND, // whether a plan has this
+    &authorize::schedule::KIND,     // when
     &limit::rate::KIND,           // how many calls in a window
     &transform::header::KIND,     // set, add, remove header fields
 ]);

@@ -1,5 +1,6 @@
 //! Who may call: applications, found by name and by what they prove themselves with.
 
+use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use crate::{Application, Grant};
 pub struct Directory {
     /// Keyed anew in every process, so that nobody can make names or hashes that collide.
     hasher: RandomState,
+    organizations: HashSet<Arc<str>>,
+    plans: HashSet<Box<str>>,
     applications: Vec<Arc<Application>>,
     names: HashTable<u32>,
     keys: Vec<Key>,
@@ -109,14 +112,24 @@ impl Directory {
         Self::default()
     }
 
+    /// Adds an organization that may have no application yet.
+    pub fn add_organization(&mut self, name: Arc<str>) {
+        self.organizations.insert(name);
+    }
+
+    /// Adds the name of a plan.
+    pub fn add_plan(&mut self, name: &str) {
+        self.plans.insert(name.into());
+    }
+
     /// Adds an application. Gives its number; the number of the one that has its name already where
     /// there is one.
     ///
     /// # Errors
     /// Its name is taken.
-    pub fn add(&mut self, application: Application) -> Result<usize, usize> {
+    pub fn add_application(&mut self, application: Arc<Application>) -> Result<usize, usize> {
         let hash = self.hasher.hash_one(&*application.name);
-        let Self { hasher, applications, names, .. } = self;
+        let Self { hasher, organizations, applications, names, .. } = self;
         let named = |number: &u32| applications.get(*number as usize);
         let is_it = |number: &u32| named(number).is_some_and(|known| known.name == application.name);
         if let Some(taken) = names.find(hash, is_it) {
@@ -124,7 +137,12 @@ impl Directory {
         }
         let again = |number: &u32| hasher.hash_one(named(number).map_or("", |known| &*known.name));
         names.insert_unique(hash, applications.len() as u32, again);
-        applications.push(Arc::new(application));
+        if let Some(organization) = &application.organization
+            && !organizations.contains(organization)
+        {
+            organizations.insert(organization.clone());
+        }
+        applications.push(application);
         Ok(applications.len() - 1)
     }
 
@@ -155,7 +173,7 @@ impl Directory {
     }
 
     /// The application of this name. Whoever lets it in asks [`Application::may_call`] first.
-    pub fn by_name(&self, name: &str) -> Option<&Arc<Application>> {
+    pub fn application(&self, name: &str) -> Option<&Arc<Application>> {
         let named = |number: &u32| self.applications.get(*number as usize);
         let is_it = |number: &u32| named(number).is_some_and(|known| *known.name == *name);
         self.names.find(self.hasher.hash_one(name), is_it).and_then(named)
@@ -168,6 +186,21 @@ impl Directory {
         let numbered = |number: &u32| self.keys.get(*number as usize);
         let is_it = |number: &u32| numbered(number).is_some_and(|key| same(&key.sha256, sha256));
         self.hashes.find(self.hasher.hash_one(first_half(sha256)), is_it).and_then(numbered)
+    }
+
+    /// Whether there is an organization of this name: one that was added, or an application's.
+    pub fn has_organization(&self, name: &str) -> bool {
+        self.organizations.contains(name)
+    }
+
+    /// Whether there is a plan of this name.
+    pub fn has_plan(&self, name: &str) -> bool {
+        self.plans.contains(name)
+    }
+
+    /// The names of all applications.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.applications.iter().map(|application| &*application.name)
     }
 
     /// The applications, by number.
@@ -195,12 +228,12 @@ fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
 mod tests {
     use super::*;
 
-    fn named(name: &str) -> Application {
-        Application { name: name.into(), ..Application::default() }
+    fn named(name: &str) -> Arc<Application> {
+        Arc::new(Application { name: name.into(), ..Application::default() })
     }
 
     fn key(sha256: [u8; 32]) -> Key {
-        Key::new(sha256, Arc::new(named("shop")), "1".into())
+        Key::new(sha256, named("shop"), "1".into())
     }
 
     #[test]
@@ -223,11 +256,11 @@ mod tests {
     fn an_application_is_found_by_its_name_and_taken_once() {
         let mut directory = Directory::new();
         for number in 0..1000 {
-            assert_eq!(directory.add(named(&format!("a{number}"))), Ok(number));
+            assert_eq!(directory.add_application(named(&format!("a{number}"))), Ok(number));
         }
-        assert_eq!(directory.add(named("a7")), Err(7));
-        assert_eq!(directory.by_name("a999").map(|found| &*found.name), Some("a999"));
-        assert!(directory.by_name("a1000").is_none() && directory.by_name("").is_none());
+        assert_eq!(directory.add_application(named("a7")), Err(7));
+        assert_eq!(directory.application("a999").map(|found| &*found.name), Some("a999"));
+        assert!(directory.application("a1000").is_none() && directory.application("").is_none());
     }
 
     #[test]

@@ -41,6 +41,11 @@ pub(super) fn directory(
         keys: Vec::new(),
         findings,
     };
+    for organization in &document.organizations {
+        let name = access.common.text(&organization.name);
+        access.directory.add_organization(name);
+    }
+    document.plans.iter().for_each(|plan| access.directory.add_plan(&plan.name));
     for (number, application) in document.applications.iter().enumerate() {
         access.application(application, Origin::written(List::Applications, number));
     }
@@ -112,7 +117,7 @@ impl<'a> Access<'a> {
                 (true, true) => Standing::Good,
             },
         };
-        let number = match self.directory.add(application) {
+        let number = match self.directory.add_application(Arc::new(application)) {
             Ok(number) => number,
             Err(first) => return self.named_twice(&written.name, origin, first),
         };

@@ -117,9 +117,8 @@ impl Subscriptions {
         left.sort_unstable_by_key(|(_, origin)| *origin);
         for (name, origin) in left.into_iter().take(TOLD_MAX) {
             let at = origin.below(&["application"]);
-            let names = directory.applications().iter().map(|application| &*application.name);
             let problem = match directory.applications().len() {
-                0..=SEARCHED_MAX => unknown(&at, "application", &name, names),
+                0..=SEARCHED_MAX => unknown(&at, "application", &name, directory.names()),
                 _ => Problem::new(&at, format!("there is no application `{name}`"))
                     .hint("correct the name, or remove the subscription"),
             };
