@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod files;
 mod instance;
+mod key;
 mod lastgood;
 mod load;
 mod logging;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Upgrade(args) => supervise::upgrade(&args),
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Key(command) => key::key(&command),
         Command::Schema => schema::schema(),
         Command::Demo(args) => demo::demo(args),
         Command::Version(args) => version::version(&args),

@@ -33,9 +33,9 @@ pub struct Key {
     id: Arc<str>,
     grant: Option<Arc<Grant>>,
     /// Seconds since 1970 from which on it counts.
-    from: u64,
-    /// Seconds since 1970 at which it ends; 0 where it is disabled.
-    until: u64,
+    from: u32,
+    /// Seconds since 1970 at which it ends; 0 where it is disabled, `u32::MAX` where it is endless.
+    until: u32,
 }
 
 /// Whether a key counts.
@@ -54,7 +54,7 @@ pub enum KeyState {
 impl Key {
     /// The key of this SHA-256, endless.
     pub fn new(sha256: [u8; 32], application: Arc<Application>, id: Arc<str>) -> Self {
-        Self { sha256, application, id, grant: None, from: 0, until: u64::MAX }
+        Self { sha256, application, id, grant: None, from: 0, until: u32::MAX }
     }
 
     /// With what it may be used for.
@@ -64,12 +64,14 @@ impl Key {
         self
     }
 
-    /// That counts from and until then only, in seconds since 1970.
+    /// That counts from and until then only, in seconds since 1970. An end after February 2106 is
+    /// none, and nothing begins later.
     #[must_use]
     pub fn within(mut self, from: Option<u64>, until: Option<u64>) -> Self {
-        self.from = from.unwrap_or(0);
+        let short = |seconds: u64| u32::try_from(seconds).unwrap_or(u32::MAX);
+        self.from = from.map_or(0, short);
         // At 0, which is before there were gateways, it has ended just as it has at 1.
-        self.until = until.map_or(u64::MAX, |until| until.max(1));
+        self.until = until.map_or(u32::MAX, |until| short(until).max(1));
         self
     }
 
@@ -99,8 +101,8 @@ impl Key {
     pub fn state(&self, now: Duration) -> KeyState {
         match now.as_secs() {
             _ if self.until == 0 => KeyState::Disabled,
-            now if now >= self.until => KeyState::Expired,
-            now if now < self.from => KeyState::Early,
+            now if now >= u64::from(self.until) && self.until != u32::MAX => KeyState::Expired,
+            now if now < u64::from(self.from) => KeyState::Early,
             _ => KeyState::Live,
         }
     }
@@ -110,6 +112,15 @@ impl Directory {
     /// An empty directory.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes room for so many more applications, with a key each.
+    pub fn reserve(&mut self, more: usize) {
+        let Self { hasher, applications, names, keys, hashes, .. } = self;
+        applications.reserve_exact(more);
+        names.reserve(more, |number| name_hash(hasher, applications, *number));
+        keys.reserve_exact(more);
+        hashes.reserve(more, |number| key_hash(hasher, keys, *number));
     }
 
     /// Adds an organization that may have no application yet.
@@ -135,7 +146,7 @@ impl Directory {
         if let Some(taken) = names.find(hash, is_it) {
             return Err(*taken as usize);
         }
-        let again = |number: &u32| hasher.hash_one(named(number).map_or("", |known| &*known.name));
+        let again = |number: &u32| name_hash(hasher, applications, *number);
         names.insert_unique(hash, applications.len() as u32, again);
         if let Some(organization) = &application.organization
             && !organizations.contains(organization)
@@ -157,9 +168,7 @@ impl Directory {
         if let Some(taken) = hashes.find(hash, |number| numbered(number) == Some(&key.sha256)) {
             return Err(*taken as usize);
         }
-        let again = |number: &u32| {
-            hasher.hash_one(numbered(number).map(first_half).unwrap_or_default())
-        };
+        let again = |number: &u32| key_hash(hasher, keys, *number);
         hashes.insert_unique(hash, keys.len() as u32, again);
         keys.push(key);
         Ok(keys.len() - 1)
@@ -212,6 +221,15 @@ impl Directory {
     pub fn keys(&self) -> &[Key] {
         &self.keys
     }
+}
+
+fn name_hash(hasher: &RandomState, applications: &[Arc<Application>], number: u32) -> u64 {
+    hasher.hash_one(applications.get(number as usize).map_or("", |known| &*known.name))
+}
+
+fn key_hash(hasher: &RandomState, keys: &[Key], number: u32) -> u64 {
+    let known = keys.get(number as usize);
+    hasher.hash_one(known.map(|key| first_half(&key.sha256)).unwrap_or_default())
 }
 
 fn first_half(sha256: &[u8; 32]) -> [u8; 16] {
@@ -279,14 +297,16 @@ mod tests {
         assert_eq!(endless.state(Duration::MAX - Duration::from_secs(1)), KeyState::Live);
         assert_eq!(state(&key([1; 32]).within(None, Some(0)), 0), KeyState::Live);
         assert_eq!(state(&key([1; 32]).within(None, Some(0)), 1), KeyState::Expired);
+        let far = key([1; 32]).within(Some(1 << 40), Some(1 << 50));
+        assert_eq!([state(&far, 1 << 31), state(&far, 1 << 45)], [KeyState::Early, KeyState::Live]);
         assert_eq!(state(&timed.disabled(), 150), KeyState::Disabled);
     }
 
     /// 1,000,000 keys of as many applications are to cost at most 256 bytes each.
     #[test]
     fn nothing_in_a_key_or_an_application_is_wider_than_it_must_be() {
-        assert_eq!(size_of::<Key>(), 80);
+        assert_eq!(size_of::<Key>(), 72);
         // With the two counts of its `Arc`.
-        assert!(size_of::<Application>() + 2 * size_of::<usize>() <= 96);
+        assert!(size_of::<Application>() + 2 * size_of::<usize>() <= 80);
     }
 }

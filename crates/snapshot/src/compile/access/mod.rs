@@ -84,6 +84,10 @@ impl<'a> Access<'a> {
     /// Adds the applications of a long list.
     fn list(&mut self, file: usize, bytes: &[u8]) {
         let before = self.findings.problems.len();
+        let more = lines::count(bytes);
+        self.directory.reserve(more);
+        self.applications.reserve(more);
+        self.keys.reserve(more);
         for (line, item) in lines::items::<v1::Application>(bytes) {
             let origin = Origin::line(List::Applications, file, line);
             match item {
