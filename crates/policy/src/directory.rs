@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -217,10 +218,31 @@ impl Directory {
         &self.applications
     }
 
+    /// Where in memory it stands: addresses, for whoever places it better.
+    pub fn memory(&self) -> impl Iterator<Item = Range<usize>> {
+        let applications = self.applications.iter();
+        let applications = applications.map(|one| place(std::slice::from_ref(&**one)));
+        let tables = [table(&self.names), table(&self.hashes), place(&self.keys)];
+        tables.into_iter().chain(applications)
+    }
+
     /// The keys, by number.
     pub fn keys(&self) -> &[Key] {
         &self.keys
     }
+}
+
+/// The addresses of these.
+fn place<T>(items: &[T]) -> Range<usize> {
+    let range = items.as_ptr_range();
+    range.start.addr()..range.end.addr()
+}
+
+/// The addresses of a table's numbers, and of the bytes behind them that are looked at first.
+fn table(numbers: &HashTable<u32>) -> Range<usize> {
+    let places = numbers.iter().map(|number| std::ptr::from_ref(number).addr());
+    let (start, end) = places.fold((usize::MAX, 0), |(start, end), at| (start.min(at), end.max(at)));
+    start..end + numbers.capacity().min(end)
 }
 
 fn name_hash(hasher: &RandomState, applications: &[Arc<Application>], number: u32) -> u64 {

@@ -48,7 +48,7 @@ fn of(one: &Subscription, route: &RouteFacts, method: Method, now: Duration) -> 
 mod tests {
     use std::sync::Arc;
 
-    use policy::{Plan, PlanPart};
+    use policy::{Plan, PlanPart, RouteNames};
 
     use super::*;
 
@@ -66,13 +66,8 @@ mod tests {
     }
 
     fn stands(subscriptions: &[Subscription]) -> Standing {
-        let route = RouteFacts {
-            number: 0,
-            api: "orders".into(),
-            version: None,
-            route: "all".into(),
-            params: Default::default(),
-        };
+        let names = RouteNames { api: "orders".into(), ..RouteNames::default() };
+        let route = RouteFacts { number: 0, names: Arc::new(names), values: Default::default() };
         standing(subscriptions.iter(), &route, Method::Get, NOW)
     }
 
