@@ -92,7 +92,8 @@ fn fa_E13_a_key_that_is_taken_back() {
     });
 }
 
-/// The same of a key in a long list, whose file is another one than the document's.
+/// The same of a key in a long list, whose file is another one than the document's. Seen to fail: with
+/// the directory of the snapshot before kept by `Carry`.
 #[test]
 fn fa_E13_a_key_that_is_taken_off_a_long_list() {
     let list = |keys: &[&str]| {
