@@ -139,7 +139,7 @@ fn fa_E25_a_policy_that_cant_hold() {
         ("policies: [ { schedule: { zone: Nowhere/Atlantis, allow: [ {} ] } } ]", "Atlantis"),
         ("policies: [ { ip: { countries: { database: none.mmdb, allow: [ DE ] } } } ]", "none.mmdb"),
         ("policies: [ { ip: { countries: { database: broken.mmdb, allow: [ DE ] } } } ]", "broken"),
-        ("policies: [ { api_key: {}, when: \"request.path.matches('[')\" } ]", "when"),
+        ("policies: [ { api_key: {}, when: \"request.path.matches('[')\" } ]", "pattern"),
         ("plans: [ { name: gold, apis: [ b ] } ]", "API `b`"),
         ("subscriptions: [ { application: shop, plan: gold } ]", "gold"),
         ("organizations: [ { name: acme } ]\nlimits: { memory: \"${env:NO_SUCH_VARIABLE}\" }", "NO_SUCH_VARIABLE"),
@@ -165,11 +165,11 @@ fn an_address_database_is_replaced_while_it_is_used() {
         fs::write(dir.join(".new.mmdb"), bytes).unwrap();
         fs::rename(dir.join(".new.mmdb"), dir.join("countries.mmdb")).unwrap();
     };
-    let document = "listeners: [ { name: web, bind: \"127.0.0.1:@WEB@\",
-            client_address: { trusted: [ 127.0.0.0/8 ] } } ]
-        admin: { bind: \"127.0.0.1:@ADMIN@\" }
-        apis: [ { name: a, routes: [ { respond: { body: hi } } ] } ]
-        policies: [ { ip: { countries: { database: countries.mmdb, allow: [ DE ] } } } ]\n";
+    let document = "listeners: [ { name: web, bind: \"127.0.0.1:@WEB@\", \
+                    client_address: { trusted: [ 127.0.0.0/8 ] } } ]\n\
+                    apis: [ { name: a, routes: [ { respond: { body: hi } } ] } ]\n\
+                    policies: [ { ip: { countries: \
+                    { database: countries.mmdb, allow: [ DE ] } } } ]\n";
     let gateway = Gateway::start_with(document, &[], |dir| put(dir, &database));
     let from = |client: &str| {
         let field = format!("X-Forwarded-For: {client}");
