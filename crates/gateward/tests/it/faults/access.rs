@@ -56,7 +56,8 @@ impl Open {
 
 /// A key that was taken back is refused on connections that are open already, from the answer to
 /// the reload on, and within 2 s of the file's change, whatever goes on; keys that stay are never
-/// refused. Seen to fail: with the directory of the snapshot before kept by `Carry`.
+/// refused. Seen to fail: with the directory made once and
+/// kept.
 #[test]
 fn fa_E13_a_key_that_is_taken_back() {
     let gateway = Gateway::start(&keys(&[ORANGE, PLUM]));
@@ -93,7 +94,7 @@ fn fa_E13_a_key_that_is_taken_back() {
 }
 
 /// The same of a key in a long list, whose file is another one than the document's. Seen to fail: with
-/// the directory of the snapshot before kept by `Carry`.
+/// the directory made once and kept.
 #[test]
 fn fa_E13_a_key_that_is_taken_off_a_long_list() {
     let list = |keys: &[&str]| {
@@ -121,8 +122,8 @@ fn fa_E13_a_key_that_is_taken_off_a_long_list() {
 }
 
 /// A document with a part that can't hold is refused whole: what runs keeps running, with all that
-/// protects it; nothing is left open or dropped. Seen to fail: with the problems of `acl` and `ip`
-/// turned into a policy that lets everyone through, the new document was taken.
+/// protects it; nothing is left open or dropped. Seen to fail: with the problems of `acl` forgotten,
+/// the new document was taken.
 #[test]
 fn fa_E25_a_policy_that_cant_hold() {
     let good = keys(&[ORANGE]);
