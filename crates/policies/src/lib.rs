@@ -40,16 +40,16 @@ mod transform {
 
 /// Every policy there is.
 pub static REGISTRY: policy::Registry = policy::Registry::new(&[
-    &watch::access_log::KIND,     // a JSON line per exchange
-    &admit::ip::KIND,             // who may come, by address
-    &admit::body_size::KIND,      // how long a body may be
-    &authenticate::api_key::KIND, // who has this key
+    &watch::access_log::KIND,       // a JSON line per exchange
+    &admit::ip::KIND,               // who may come, by address
+    &admit::body_size::KIND,        // how long a body may be
+    &authenticate::api_key::KIND,   // who has this key
     &authorize::acl::KIND,          // which applications, groups, organizations
     &authorize::scope::KIND,        // what the credential may be used for
     &authorize::subscription::KIND, // whether a plan has this
     &authorize::schedule::KIND,     // when
-    &limit::rate::KIND,           // how many calls in a window
-    &transform::header::KIND,     // set, add, remove header fields
+    &limit::rate::KIND,             // how many calls in a window
+    &transform::header::KIND,       // set, add, remove header fields
 ]);
 
 pub use schema::schemas;

@@ -143,7 +143,8 @@ impl Directory {
         let hash = self.hasher.hash_one(&*application.name);
         let Self { hasher, organizations, applications, names, .. } = self;
         let named = |number: &u32| applications.get(*number as usize);
-        let is_it = |number: &u32| named(number).is_some_and(|known| known.name == application.name);
+        let is_it =
+            |number: &u32| named(number).is_some_and(|known| known.name == application.name);
         if let Some(taken) = names.find(hash, is_it) {
             return Err(*taken as usize);
         }
@@ -241,7 +242,8 @@ fn place<T>(items: &[T]) -> Range<usize> {
 /// The addresses of a table's numbers, and of the bytes behind them that are looked at first.
 fn table(numbers: &HashTable<u32>) -> Range<usize> {
     let places = numbers.iter().map(|number| std::ptr::from_ref(number).addr());
-    let (start, end) = places.fold((usize::MAX, 0), |(start, end), at| (start.min(at), end.max(at)));
+    let (start, end) =
+        places.fold((usize::MAX, 0), |(start, end), at| (start.min(at), end.max(at)));
     start..end + numbers.capacity().min(end)
 }
 

@@ -1,8 +1,9 @@
 //! What many API keys cost: time to read and compile them, memory they take, time to find one.
 //! `cargo bench -p gateward-snapshot --bench keys`.
 //!
-//! Applications have an organization, a group and a subscription, keys have an id, scopes and an end:
-//! everything that may stand there. The dearest form is that each key has an application of its own.
+//! Applications have an organization, a group and a subscription, keys have an id, scopes and an
+//! end: everything that may stand there. The dearest form is that each key has an application of
+//! its own.
 
 use std::fmt::Write;
 use std::hint::black_box;
@@ -163,8 +164,8 @@ fn find(snapshot: &Snapshot, keys: usize, step: usize) -> Duration {
     start.elapsed() / ROUNDS as u32
 }
 
-/// Lets the allocator give back what it was given back; it does so as time goes by, when it is asked
-/// for more.
+/// Lets the allocator give back what it was given back; it does so as time goes by, when it is
+/// asked for more.
 fn settle() {
     for _ in 0..20 {
         std::thread::sleep(Duration::from_millis(100));

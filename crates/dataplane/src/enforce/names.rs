@@ -110,8 +110,8 @@ impl Fields<'_> {
     }
 }
 
-/// Fields by which proxies tell where a request came from, and those by which a request asks to be taken for another one than was routed and
-/// authorised: other names that some server believes.
+/// Fields by which proxies tell where a request came from, and those by which a request asks to be
+/// taken for another one than was routed and authorised: other names that some server believes.
 fn is_proxys(name: &[u8]) -> bool {
     const STARTS: [&[u8]; 5] =
         [b"x-forwarded-", b"x-original-", b"x-rewrite-", b"x-accel-", b"x-envoy-"];

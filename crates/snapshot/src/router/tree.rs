@@ -10,8 +10,8 @@ use smallvec::SmallVec;
 
 use super::children::Children;
 use super::{Allow, Rule};
-use crate::snapshot::place;
 use crate::path::{End, PARAMS_MAX, Pattern, Segment, value};
+use crate::snapshot::place;
 
 /// A node's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

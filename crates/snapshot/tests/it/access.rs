@@ -39,7 +39,8 @@ fn lines(lists: &[(&str, String)]) -> Memory {
     lists.iter().fold(Memory::default(), |around, (name, text)| around.file(*name, text.as_str()))
 }
 
-const LISTS: &str = "long_lists: { applications: [ a.jsonl, b.jsonl ], subscriptions: [ s.jsonl ] }\n";
+const LISTS: &str =
+    "long_lists: { applications: [ a.jsonl, b.jsonl ], subscriptions: [ s.jsonl ] }\n";
 
 #[test]
 fn what_stands_in_long_lists_is_as_what_stands_in_the_document() {
@@ -53,11 +54,27 @@ subscriptions: [ {{ application: lab, plan: gold, until: 2026-02-01 }} ]
         hash('a'),
         hash('b')
     );
-    let listed = "organizations: [ { name: acme, enabled: false, labels: { tier: gold, land: de } } ]\n";
+    let listed =
+        "organizations: [ { name: acme, enabled: false, labels: { tier: gold, land: de } } ]\n";
     let around = lines(&[
-        ("a.jsonl", format!("{{\"name\":\"shop\",\"organization\":\"acme\",\"labels\":{{\"land\":\"fr\"}},\"groups\":[\"x\"],\"keys\":[{{\"sha256\":\"{}\"}}]}}\n", hash('a'))),
-        ("b.jsonl", format!("\n{{\"name\":\"lab\",\"enabled\":false,\"keys\":[{{\"id\":\"k\",\"sha256\":\"{}\",\"expires\":\"2026-02-01\",\"scopes\":[\"r\"]}}]}}", hash('b').to_uppercase())),
-        ("s.jsonl", "{\"application\":\"lab\",\"plan\":\"gold\",\"until\":\"2026-02-01\"}\r\n".into()),
+        (
+            "a.jsonl",
+            format!(
+                "{{\"name\":\"shop\",\"organization\":\"acme\",\"labels\":{{\"land\":\"fr\"}},\"groups\":[\"x\"],\"keys\":[{{\"sha256\":\"{}\"}}]}}\n",
+                hash('a')
+            ),
+        ),
+        (
+            "b.jsonl",
+            format!(
+                "\n{{\"name\":\"lab\",\"enabled\":false,\"keys\":[{{\"id\":\"k\",\"sha256\":\"{}\",\"expires\":\"2026-02-01\",\"scopes\":[\"r\"]}}]}}",
+                hash('b').to_uppercase()
+            ),
+        ),
+        (
+            "s.jsonl",
+            "{\"application\":\"lab\",\"plan\":\"gold\",\"until\":\"2026-02-01\"}\r\n".into(),
+        ),
     ]);
     for snapshot in [
         compile(&written, &Memory::default()).unwrap(),
@@ -108,7 +125,8 @@ fn what_comes_twice_is_refused_with_both_places() {
 #[test]
 fn of_a_list_that_is_all_wrong_the_first_lines_are_told() {
     let wrong = "{\"nmae\":\"a\"}\n".repeat(10_000);
-    let around = lines(&[("a.jsonl", wrong), ("b.jsonl", String::new()), ("s.jsonl", String::new())]);
+    let around =
+        lines(&[("a.jsonl", wrong), ("b.jsonl", String::new()), ("s.jsonl", String::new())]);
     let report = compile(LISTS, &around).unwrap_err();
     assert!(report.contains("50 problems") && report.contains("line 50:"), "{report}");
     assert!(!report.contains("line 51:"), "{report}");

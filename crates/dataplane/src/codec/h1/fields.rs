@@ -76,7 +76,8 @@ impl<'b> Fields<'b> {
         if !fields.named.is_empty() {
             let named = &fields.named;
             headers.remove_where(|known, name| {
-                !known.tells_where_from() && named.iter().any(|gone| gone.eq_ignore_ascii_case(name))
+                !known.tells_where_from()
+                    && named.iter().any(|gone| gone.eq_ignore_ascii_case(name))
             });
         }
         Ok(fields)

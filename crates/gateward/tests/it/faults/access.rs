@@ -93,8 +93,8 @@ fn fa_E13_a_key_that_is_taken_back() {
     });
 }
 
-/// The same of a key in a long list, whose file is another one than the document's. Seen to fail: with
-/// the directory made once and kept.
+/// The same of a key in a long list, whose file is another one than the document's. Seen to fail:
+/// with the directory made once and kept.
 #[test]
 fn fa_E13_a_key_that_is_taken_off_a_long_list() {
     let list = |keys: &[&str]| {
@@ -114,7 +114,8 @@ fn fa_E13_a_key_that_is_taken_off_a_long_list() {
     put(gateway.dir(), &[PLUM]);
     until("the list's change is followed", || open.status("orange") == 401);
     assert_eq!(open.status("plum"), 200);
-    fs::write(gateway.dir().join("applications.jsonl"), "{\"name\":\"a\",\"keys\":[{}]}\n").unwrap();
+    fs::write(gateway.dir().join("applications.jsonl"), "{\"name\":\"a\",\"keys\":[{}]}\n")
+        .unwrap();
     let (answer, body) = gateway.reload();
     assert_eq!(answer, "422", "{body}");
     assert!(body.contains("line 1") && body.contains("sha256"), "{body}");
@@ -122,8 +123,8 @@ fn fa_E13_a_key_that_is_taken_off_a_long_list() {
 }
 
 /// A document with a part that can't hold is refused whole: what runs keeps running, with all that
-/// protects it; nothing is left open or dropped. Seen to fail: with the problems of `acl` forgotten,
-/// the new document was taken.
+/// protects it; nothing is left open or dropped. Seen to fail: with the problems of `acl`
+/// forgotten, the new document was taken.
 #[test]
 fn fa_E25_a_policy_that_cant_hold() {
     let good = keys(&[ORANGE]);
@@ -138,12 +139,18 @@ fn fa_E25_a_policy_that_cant_hold() {
         ("policies: [ { scope: {} } ]", "any"),
         ("policies: [ { subscription: { plans: [ gold ] } } ]", "gold"),
         ("policies: [ { schedule: { zone: Nowhere/Atlantis, allow: [ {} ] } } ]", "Atlantis"),
-        ("policies: [ { ip: { countries: { database: none.mmdb, allow: [ DE ] } } } ]", "none.mmdb"),
+        (
+            "policies: [ { ip: { countries: { database: none.mmdb, allow: [ DE ] } } } ]",
+            "none.mmdb",
+        ),
         ("policies: [ { ip: { countries: { database: broken.mmdb, allow: [ DE ] } } } ]", "broken"),
         ("policies: [ { api_key: {}, when: \"request.path.matches('[')\" } ]", "pattern"),
         ("plans: [ { name: gold, apis: [ b ] } ]", "API `b`"),
         ("subscriptions: [ { application: shop, plan: gold } ]", "gold"),
-        ("organizations: [ { name: acme } ]\nlimits: { memory: \"${env:NO_SUCH_VARIABLE}\" }", "NO_SUCH_VARIABLE"),
+        (
+            "organizations: [ { name: acme } ]\nlimits: { memory: \"${env:NO_SUCH_VARIABLE}\" }",
+            "NO_SUCH_VARIABLE",
+        ),
         ("long_lists: { applications: [ none.jsonl ] }", "none.jsonl"),
     ] {
         gateway.write(&format!("{good}{broken}\n"));

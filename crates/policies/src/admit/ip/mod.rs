@@ -14,9 +14,9 @@
 //!           deny: [ 10.66.0.0/16, 10.0.0.7 ]
 //! ```
 //!
-//! `countries` and `systems` decide by where an address comes from, as a database in MaxMind's format
-//! (`.mmdb`) says it: the country, by its two letters, and the autonomous system, by its number. All
-//! that is written has to let a request in.
+//! `countries` and `systems` decide by where an address comes from, as a database in MaxMind's
+//! format (`.mmdb`) says it: the country, by its two letters, and the autonomous system, by its
+//! number. All that is written has to let a request in.
 //!
 //! ```yaml
 //! policies:
@@ -200,12 +200,7 @@ fn compile(
 }
 
 impl Countries {
-    fn compile(
-        &self,
-        at: &Pointer,
-        cx: &Compile<'_>,
-        problems: &mut Problems,
-    ) -> Option<Origins> {
+    fn compile(&self, at: &Pointer, cx: &Compile<'_>, problems: &mut Problems) -> Option<Origins> {
         nobody(self.allow.as_ref().map(Vec::len), self.deny.len(), at, problems);
         let mut read = |list: &[String], at: Pointer| -> Vec<Origin> {
             let read = list.iter().enumerate().filter_map(|(number, text)| {
@@ -227,12 +222,7 @@ impl Countries {
 }
 
 impl Systems {
-    fn compile(
-        &self,
-        at: &Pointer,
-        cx: &Compile<'_>,
-        problems: &mut Problems,
-    ) -> Option<Origins> {
+    fn compile(&self, at: &Pointer, cx: &Compile<'_>, problems: &mut Problems) -> Option<Origins> {
         nobody(self.allow.as_ref().map(Vec::len), self.deny.len(), at, problems);
         let read = |list: &[u32]| list.iter().copied().map(Origin::System).collect();
         let (allow, deny) = (self.allow.as_deref().map(read), read(&self.deny));
@@ -275,7 +265,8 @@ impl Lists {
         });
         let database = opened.ok()?;
         if !database.answers(ask) {
-            let what = format!("`{file}` is of the kind `{}`, which does not tell this", database.kind());
+            let what =
+                format!("`{file}` is of the kind `{}`, which does not tell this", database.kind());
             let hint = match ask {
                 Ask::Country => "use one that knows countries, such as GeoLite2-Country",
                 Ask::System => "use one that knows autonomous systems, such as GeoLite2-ASN",

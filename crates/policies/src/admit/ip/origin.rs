@@ -1,4 +1,5 @@
-//! Where addresses come from, by a database in MaxMind's format: the country, the autonomous system.
+//! Where addresses come from, by a database in MaxMind's format: the country, the autonomous
+//! system.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -78,9 +79,8 @@ impl Database {
     /// Whether it has what `ask` asks for at all: one that has not says nothing of anyone.
     pub(super) fn answers(&self, ask: Ask) -> bool {
         let Ok(networks) = self.reader.networks(WithinOptions::default()) else { return false };
-        let known = |found: maxminddb::LookupResult<'_, _>| {
-            matches!(said(&found, ask), Said::Known(_))
-        };
+        let known =
+            |found: maxminddb::LookupResult<'_, _>| matches!(said(&found, ask), Said::Known(_));
         networks.take(SAMPLE).flatten().any(known)
     }
 

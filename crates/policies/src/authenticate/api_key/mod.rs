@@ -27,8 +27,8 @@
 //!
 //! `gateward key new --application shop` makes a key and the lines to put into the document. Such
 //! keys start with `gw_`, so that scanners find those that leak, and end with a checksum: one that
-//! is mistyped or made up is refused before it is looked up. Keys of other makes are as good, unless
-//! `format: strict` is written.
+//! is mistyped or made up is refused before it is looked up. Keys of other makes are as good,
+//! unless `format: strict` is written.
 //!
 //! A request without a key, or with one that is not known, not valid yet, expired or disabled, is
 //! refused with 401, each with a code of its own; one whose application or organization is disabled
@@ -213,10 +213,9 @@ fn places(settings: &Settings, at: &Pointer, problems: &mut Problems) -> Places 
         Settings { header, .. } => header.as_deref(),
     };
     let header = header.and_then(|text| name(text, &at.key("header"), problems));
-    for (word, place, written) in [
-        ("query", "query parameter", &settings.query),
-        ("cookie", "cookie", &settings.cookie),
-    ] {
+    for (word, place, written) in
+        [("query", "query parameter", &settings.query), ("cookie", "cookie", &settings.cookie)]
+    {
         if let Some(name) = written
             && (name.is_empty() || !name.bytes().all(credential::is_plain))
         {

@@ -20,9 +20,9 @@
 //!     keys: [ { sha256: 9c1b9b5f3cc8f6e0f4e4f0a0d7b8c2f3a1d4e5f60718293a4b5c6d7e8f901234 } ]
 //! ```
 //!
-//! Groups are those of the application and those that the credential gives: a token's, a directory's.
-//! `labels` have a caller whose application has one of these labels, by itself or from its
-//! organization, with one of these values.
+//! Groups are those of the application and those that the credential gives: a token's, a
+//! directory's. `labels` have a caller whose application has one of these labels, by itself or from
+//! its organization, with one of these values.
 //!
 //! A request that no policy has authenticated is refused, also where only `deny` is written. Where
 //! an API and its document both have lists, a caller has to get past both.
@@ -123,7 +123,11 @@ fn compile(
         problems.push(Problem::new(&at, what).hint(hint));
     }
     lists.check(cx.directory, &at, &mut problems);
-    if problems.is_empty() { Ok(Arc::new(Acl { lists: lists.sorted(), allows })) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(Arc::new(Acl { lists: lists.sorted(), allows }))
+    } else {
+        Err(problems)
+    }
 }
 
 impl Lists {

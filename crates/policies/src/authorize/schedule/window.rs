@@ -44,7 +44,9 @@ pub(super) struct Window {
 impl Window {
     /// Whether `now` is in it.
     pub(super) fn has(&self, now: DateTime) -> bool {
-        let minute = Minute(u16::from(now.hour().unsigned_abs()) * 60 + u16::from(now.minute().unsigned_abs()));
+        let minute = Minute(
+            u16::from(now.hour().unsigned_abs()) * 60 + u16::from(now.minute().unsigned_abs()),
+        );
         let today = now.date();
         if self.from < self.to {
             return self.from <= minute && minute < self.to && self.begins_on(today);
@@ -138,7 +140,9 @@ mod tests {
         for (text, minute) in [("00:00", 0), ("08:30", 510), ("23:59", 1439), ("24:00", 1440)] {
             assert_eq!(Minute::read(text), Some(Minute(minute)), "{text}");
         }
-        for text in ["", "8:30", "08", "08:60", "24:01", "25:00", "08:30:00", "-1:00", "+8:00", "0830"] {
+        for text in
+            ["", "8:30", "08", "08:60", "24:01", "25:00", "08:30:00", "-1:00", "+8:00", "0830"]
+        {
             assert_eq!(Minute::read(text), None, "{text}");
         }
     }

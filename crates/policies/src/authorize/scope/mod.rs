@@ -139,12 +139,7 @@ fn compile(
     Ok(Arc::new(Scope { required: Required { others, methods } }))
 }
 
-fn needed(
-    any: Vec<String>,
-    all: Vec<String>,
-    at: &Pointer,
-    problems: &mut Problems,
-) -> Needed {
+fn needed(any: Vec<String>, all: Vec<String>, at: &Pointer, problems: &mut Problems) -> Needed {
     for (word, list) in [("any", &any), ("all", &all)] {
         for (number, scope) in list.iter().enumerate() {
             // RFC 6749 §3.3, and so nothing that could end the challenge's quotes.

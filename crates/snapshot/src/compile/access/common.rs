@@ -36,7 +36,8 @@ impl Common {
         if let Some(known) = self.groups.get(written) {
             return known.clone();
         }
-        let groups = Arc::new(written.iter().map(|group| group.as_str().into()).collect::<Vec<_>>());
+        let groups =
+            Arc::new(written.iter().map(|group| group.as_str().into()).collect::<Vec<_>>());
         self.groups.insert(written.to_owned(), groups.clone());
         groups
     }

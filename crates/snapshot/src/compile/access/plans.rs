@@ -45,7 +45,11 @@ fn part(
     PlanPart {
         api: api.as_str().into(),
         version: part.and_then(|part| part.version.as_deref()).map(Into::into),
-        routes: part.map_or(&[][..], |part| &part.routes).iter().map(|it| it.as_str().into()).collect(),
+        routes: part
+            .map_or(&[][..], |part| &part.routes)
+            .iter()
+            .map(|it| it.as_str().into())
+            .collect(),
         methods: part.map_or_else(Box::default, |part| {
             matches::methods(&part.methods, &at.key("methods"), findings)
         }),
