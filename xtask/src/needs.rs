@@ -21,6 +21,8 @@ pub const PEERS: &[Tool] = &[
     Tool { program: "haproxy", package: "haproxy" },
     Tool { program: "wrk", package: "wrk" },
     Tool { program: "h2load", package: "nghttp2-client" },
+    Tool { program: "node", package: "nodejs" },
+    Tool { program: "npm", package: "npm" },
 ];
 
 const CARGO_DENY: &str = "0.20.2";
@@ -83,6 +85,21 @@ pub fn python() -> Result<PathBuf> {
     )?;
     std::fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))?;
     Ok(python)
+}
+
+/// Node.js with what `tests/node/package-lock.json` names, beside it: modules are looked for where
+/// the scripts stand.
+pub fn node() -> Result {
+    let folder = root().join("tests/node");
+    let lock = folder.join("package-lock.json");
+    let wanted = std::fs::read_to_string(&lock).map_err(|e| format!("{}: {e}", lock.display()))?;
+    let stamp = folder.join("node_modules/installed.json");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    println!("xtask: installing the tests' Node.js packages in tests/node");
+    output(command("npm").args(["ci", "--silent"]).current_dir(&folder))?;
+    std::fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
 }
 
 /// cargo-deny of the version the project checks with; built once per machine.

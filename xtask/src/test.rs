@@ -8,6 +8,7 @@ use crate::{Result, needs, tidy};
 pub fn run(args: &[String]) -> Result {
     needs::tools(needs::PEERS)?;
     let python = needs::python()?;
+    needs::node()?;
     tidy::run()?;
     let args = args.iter().filter(|arg| *arg != "--");
     let nextest = output(cargo().args(["nextest", "--version"])).is_ok();

@@ -9,6 +9,7 @@
 mod accept;
 pub mod admin;
 mod buffers;
+mod chores;
 mod codec;
 mod core;
 mod deadline;
@@ -21,6 +22,7 @@ mod observe;
 mod overload;
 mod patience;
 mod relay;
+mod remote;
 mod serve;
 mod site;
 mod status;
@@ -30,10 +32,13 @@ mod worker;
 
 pub use accept::keeper::{Keeper, NoKeeper, Role};
 pub use codec::normalize::canonical;
+pub use dispatch::find as find_route;
+pub use enforce::names::admit_fields;
 pub use live::{Handle, Options, Pulse, StartError, prepare, start};
 pub use observe::Observer;
 pub use observe::reloads::{LastReloads, Refused, Reloads, Taken};
 pub use overload::{MemoryMeter, OverloadStatus};
+pub use remote::Remotes;
 pub use status::{BreakerState, EndpointStatus, UpstreamStatus};
 
 /// The version of this build.

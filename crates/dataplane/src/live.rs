@@ -15,6 +15,7 @@ use tokio::io::DuplexStream;
 use crate::accept::keeper::{Keeper, NoKeeper, Role, keep};
 use crate::accept::socket::{self, Listening, Opened};
 use crate::accept::spread;
+use crate::chores::Chores;
 use crate::forward::endpoint::Health;
 use crate::forward::{Background, Fleet};
 use crate::observe::Observer;
@@ -94,6 +95,8 @@ struct Live {
     fleet: Arc<Fleet>,
     /// Lookups and health checks.
     _background: Background,
+    /// What policies do beside the requests.
+    chores: Chores,
     snapshot: Arc<Snapshot>,
     /// Open listeners, by the address they were asked for.
     listeners: HashMap<Bind, Arc<AtomicUsize>>,
@@ -131,6 +134,7 @@ pub fn prepare(
         unopened: Vec::with_capacity(count),
         observer: observer.clone(),
         _background: Background::start(fleet.clone()).map_err(StartError::Thread)?,
+        chores: Chores::default(),
         fleet,
         snapshot: snapshot.clone(),
         listeners: HashMap::new(),
@@ -145,6 +149,7 @@ pub fn prepare(
         live.workers.push(worker.map_err(StartError::Thread)?);
     }
     let cores = live.workers.iter().map(|worker| worker.orders.clone()).collect();
+    live.chores.follow(&snapshot.chores);
     let watch = Watch::start(observer.overload.clone(), options.memory, cores);
     let watch = watch.map_err(StartError::Thread)?;
     Ok(Handle { inner: Mutex::new(live), observer, _watch: watch })
@@ -205,6 +210,7 @@ impl Handle {
         }
         drop(done);
         while all_done.recv().is_ok() {}
+        live.chores.follow(&snapshot.chores);
         live.snapshot = snapshot;
         Ok(())
     }

@@ -40,8 +40,8 @@ pub(crate) async fn serve<C: Client>(core: &Rc<Core>, x: &mut Exchange, client: 
     let interim = Interim::default();
     let routed = admit(&running, x);
     let routed = routed.and_then(|listener| route(&running, listener, x));
-    let mut passage =
-        Passage::new(routed.as_ref().map_or(&snapshot.fallback, |route| &route.chain));
+    let chain = routed.as_ref().map_or(&snapshot.fallback, |route| &route.chain);
+    let mut passage = Passage::new(chain, &core.timers);
     let route = routed.as_ref().ok().map(|route| &***route);
     let crowded = crowded(core, &running, route, x, client);
     client.keep_pace(pace(&running, route, x));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::{Machine, Report, Schema, Surroundings, Written};
+use dataplane::Remotes;
 use policy::Carry;
 use snapshot::{Inputs, Snapshot};
 
@@ -15,6 +16,7 @@ use crate::supervise::Start;
 pub struct Loader {
     schema: Schema,
     carry: Carry,
+    remotes: Remotes,
     revision: u64,
 }
 
@@ -48,7 +50,7 @@ impl Loader {
 
     /// A loader whose first snapshot has this revision.
     pub fn starting_at(revision: u64) -> Self {
-        Self { schema: schema(), carry: Carry::default(), revision }
+        Self { schema: schema(), carry: Carry::default(), remotes: Remotes::default(), revision }
     }
 
     /// What to start by: the document at `path`; or, where that is broken or brought serving
@@ -103,11 +105,27 @@ impl Loader {
         self.load_around(path, &Machine)
     }
 
+    /// The same, with other ways to servers than the real ones.
+    ///
+    /// # Errors
+    /// As [`Loader::load`].
+    pub fn load_with(&self, path: &Path, remotes: &dyn snapshot::Remotes) -> Result<Loaded, Report> {
+        self.compile(path, &Machine, &self.inputs(remotes))
+    }
+
     fn load_around(&self, path: &Path, around: &dyn Surroundings) -> Result<Loaded, Report> {
+        self.compile(path, around, &self.inputs(&self.remotes))
+    }
+
+    fn compile(
+        &self,
+        path: &Path,
+        around: &dyn Surroundings,
+        inputs: &Inputs<'_>,
+    ) -> Result<Loaded, Report> {
         let written = config::read(path, &self.schema, around)
-            .map_err(|report| snapshot::complete(report, &self.inputs()))?;
-        let inputs = self.inputs();
-        match snapshot::compile(&written, &inputs) {
+            .map_err(|report| snapshot::complete(report, inputs))?;
+        match snapshot::compile(&written, inputs) {
             Ok(snapshot) => {
                 let mut files = written.depends.clone();
                 files.extend(certificate_files(&snapshot));
@@ -118,10 +136,10 @@ impl Loader {
         }
     }
 
-    fn inputs(&self) -> Inputs<'_> {
+    fn inputs<'a>(&'a self, remotes: &'a dyn snapshot::Remotes) -> Inputs<'a> {
         Inputs {
             registry: &policies::REGISTRY,
-            remotes: &snapshot::Nowhere,
+            remotes,
             carry: &self.carry,
             around: &Machine,
             authorities: &snapshot::system_authorities,

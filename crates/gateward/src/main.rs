@@ -11,6 +11,7 @@ mod lastgood;
 mod load;
 mod logging;
 mod pages;
+mod password;
 mod reload;
 mod run;
 mod schema;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::explain(&args),
         Command::Key(command) => key::key(&command),
         Command::Schema => schema::schema(),
+        Command::Password { command } => password::password(&command),
         Command::Demo(args) => demo::demo(args),
         Command::Version(args) => version::version(&args),
         Command::Completions(args) => cli::completions(&args),

@@ -6,19 +6,23 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base::{Pointer, RequestId};
 use gateward_policies::REGISTRY;
-use policy::message::{Known, Name};
+use policy::message::{Known, Method, Name};
 use policy::{
     Application, Caller, Carry, Compile, Condition, Connection, Directory, Exchange, Grant, Key,
-    PlanPart, Policy, RouteFacts, RouteNames, Subscription,
+    PlanPart, Policy, RouteFacts, RouteNames, Step, Subscription,
 };
 use serde_json::{Value, json};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
+/// Of `secret`.
+const HASH: &str = "$2b$04$DfWKlDnNxfexwK8uF/Xkve9IkGgCgqeM1EnOVMAXzxFztpaWLYdM2";
+
 const ROUNDS: usize = 100;
 const CALLS: u32 = 5_000;
 
@@ -35,6 +39,15 @@ fn main() {
         ("api_key", json!({ "header": "x-api-key", "query": "key" })),
         ("schedule", json!({ "zone": "Europe/Berlin", "deny": [{ "days": ["sun"] }] })),
         ("rate", json!({ "limit": 1_000_000, "window": "1s", "by": "client" })),
+        ("any_of", json!({ "policies": [{ "api_key": { "header": "x-a" } }, { "api_key": {} }] })),
+        ("optional", json!({ "policy": { "api_key": {} } })),
+        ("anonymous", json!({})),
+        (
+            "rule",
+            json!({ "rules": [
+            { "if": "request.method == 'GET' && request.path.startsWith('/orders/')", "then": "allow" },
+        ] }),
+        ),
         (
             "rate",
             json!({ "windows": [
@@ -42,7 +55,9 @@ fn main() {
         ] }),
         ),
         ("header", json!({ "request": { "set": { "X-A": "1" }, "remove": ["x-b"] } })),
+        ("identity", json!({})),
         ("access_log", json!({})),
+        ("upstream_auth", json!({ "bearer": "abc" })),
     ] {
         let bench = Bench::new(name, &settings);
         let mut calls = 0;
@@ -59,6 +74,7 @@ fn main() {
         report(&format!("{name} {}", settings.get(..24).unwrap_or(&settings)), cost - base);
     }
     many_keys(base);
+    credentials(base);
     for text in [
         "request.method == \"GET\"",
         "request.path.startsWith(\"/a\") && request.headers[\"accept\"] != \"\"",
@@ -120,6 +136,79 @@ fn many_keys(base: f64) {
     }
 }
 
+/// Those who show a credential: what it costs to find it good, and the fields it stands in.
+fn credentials(base: f64) {
+    let user = json!({ "name": "anna", "hash": HASH });
+    let secret = "a secret of the case files";
+    let public = "MCowBQYDK2VwAyEAeWKkvrL/K+A/hJuiCiFwaOD/4JUMZyfz+3lt5LF8tfY=";
+    let signature = |key: Value| json!({ "keys": [key], "nonce": "optional" });
+    let input = "sig=(\"@method\" \"@authority\" \"@path\" \"@query\");created=1790000000;\
+                 keyid=\"a\"";
+    for (name, settings, fields) in [
+        ("basic", json!({ "users": [user] }), vec![("authorization", "Basic YW5uYTpzZWNyZXQ=")]),
+        (
+            "hmac",
+            json!({ "keys": [{ "id": "a", "secret": secret }] }),
+            vec![
+                ("date", "Mon, 21 Sep 2026 14:13:20 GMT"),
+                (
+                    "signature",
+                    "keyId=\"a\",headers=\"(request-target) host date\",\
+                     signature=\"i91J3p32oZgdUEEAq9mt5aThktWMrAmXIxvMMp0TDcQ=\"",
+                ),
+            ],
+        ),
+        (
+            "signature",
+            signature(json!({ "id": "a", "algorithm": "hmac-sha256", "secret": secret })),
+            vec![
+                ("signature-input", input),
+                ("signature", "sig=:aXigURpS8B3FGV9D49rtZZ4s9g6lk1Mnr5hlg3MuIl4=:"),
+            ],
+        ),
+        (
+            "signature",
+            signature(json!({ "id": "a", "algorithm": "ed25519", "public_key": public })),
+            vec![
+                ("signature-input", input),
+                (
+                    "signature",
+                    "sig=:xUnVSahx/FbEkejBGCB43HfovWgphMU8C8hsSHTU5SEBn1IZ+9NpXxI43xPJDQ7M05+lTb0uTJ\
+                     kzIoK+dznrBA==:",
+                ),
+            ],
+        ),
+    ] {
+        let bench = Bench::new(name, &settings);
+        let show = |exchange: &mut Exchange| {
+            ready(exchange);
+            exchange.request.method = Method::Get;
+            for (name, value) in &fields {
+                exchange.request.headers.append(name, value);
+            }
+        };
+        let mut first = exchange();
+        show(&mut first);
+        settle(bench.policy.on_request(&mut first));
+        assert!(first.caller.is_some(), "{name} lets nobody in");
+        let cost = time(|exchange| {
+            show(exchange);
+            bench.run(exchange);
+        });
+        let settings = settings.to_string();
+        report(&format!("{name} {}", settings.get(..24).unwrap_or(&settings)), cost - base);
+    }
+}
+
+/// Sees a step through, however long that takes.
+fn settle(step: Step<'_>) {
+    if let Step::Wait(mut flow) = step {
+        while flow.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            std::thread::yield_now();
+        }
+    }
+}
+
 fn report(what: &str, nanos: f64) {
     println!("{what:<34} {nanos:>9.1}");
 }
@@ -141,8 +230,8 @@ impl Bench {
         let mut directory = Directory::new();
         directory.reserve(keys.len());
         for (number, key) in keys.iter().enumerate() {
-            let application = Arc::new(application(number));
-            let _ = directory.add_application(application.clone());
+            let number = directory.add(application(number)).unwrap_or_else(|taken| taken);
+            let application = directory.applications()[number].clone();
             let mut sha256 = [0; 32];
             sha256.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
             let _ = directory.add_key(Key::new(sha256, application, "1".into()));
@@ -165,8 +254,8 @@ impl Bench {
     }
 
     fn run(&self, exchange: &mut Exchange) {
-        black_box(self.policy.on_request(black_box(exchange)));
-        black_box(self.policy.on_response(black_box(exchange)));
+        done(self.policy.on_request(black_box(exchange)));
+        done(self.policy.on_response(black_box(exchange)));
         self.policy.on_end(black_box(exchange));
     }
 
@@ -175,6 +264,14 @@ impl Bench {
         for target in &self.targets {
             target.drain(&mut out);
         }
+    }
+}
+
+/// Sees a step through; nothing here waits for anybody.
+fn done(step: Step<'_>) {
+    if let Step::Wait(mut flow) = black_box(step) {
+        let polled = flow.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(black_box(polled).is_ready(), "the policy waits");
     }
 }
 

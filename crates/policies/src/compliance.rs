@@ -8,7 +8,7 @@ use base::{Pointer, Problem};
 use config::v1::{Document, PolicyUse};
 use config::{Machine, Schema};
 use policy::message::{Body, Method, Status};
-use policy::{Phase, PolicyKind, codes};
+use policy::{Flow, Phase, PolicyKind, Step, codes};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -74,12 +74,22 @@ fn the_table_stands_in_the_order_policies_run() {
             "ip",
             "body_size",
             "api_key",
+            "basic",
+            "hmac",
+            "signature",
+            "any_of",
+            "all_of",
+            "optional",
+            "anonymous",
             "acl",
             "scope",
             "subscription",
             "schedule",
+            "rule",
             "rate",
             "header",
+            "identity",
+            "upstream_auth",
         ]
     );
     let phases: Vec<Phase> = REGISTRY.kinds().iter().map(|kind| kind.phase).collect();
@@ -124,12 +134,12 @@ fn every_policy_has_a_manual_page_whose_examples_compile() {
         for example in examples {
             let text = example.split("```").next().unwrap();
             let document = document(kind.name, text, &schema);
+            let mut bench = Bench::with_applications(&document.applications);
+            bench.world.files = files_of_manuals();
             let uses = uses(&document);
             assert!(uses.iter().any(|it| it.name == kind.name), "{} is not used", kind.name);
             for it in uses {
                 let kind = REGISTRY.find(&it.name).expect(&it.name);
-                let mut bench = Bench::with_applications(&document.applications);
-                bench.world.files = files_of_manuals();
                 if let Err(problems) = bench.compile(kind, &it.settings) {
                     panic!("{}: {problems:?}", kind.name);
                 }
@@ -193,6 +203,25 @@ fn every_policy_has_cases() {
             .map(|(_, text)| text.lines().filter(|line| line.starts_with("# ")).count())
             .sum();
         assert!(cases >= 3, "{} has {cases} cases", kind.name);
+    }
+}
+
+/// A combination tries the next way only where this one says that nothing was shown.
+#[test]
+fn who_shows_nothing_is_told_so_by_every_policy_that_asks_who_calls() {
+    let schema = Schema::with_policies(schemas());
+    for kind in REGISTRY.kinds().iter().filter(|kind| kind.phase == Phase::Authenticate) {
+        for example in kind.manual.split("```yaml\n").skip(1) {
+            let document = document(kind.name, example.split("```").next().unwrap(), &schema);
+            for one in uses(&document).into_iter().filter(|one| one.name == kind.name) {
+                let mut bench = Bench::with_applications(&document.applications);
+                let policy = bench.compile(kind, &one.settings).unwrap();
+                let mut exchange = exchange();
+                if let Step::Done(Flow::Refuse(refusal)) = policy.on_request(&mut exchange) {
+                    assert!(refusal.absent, "{} does not say `absent`: {refusal:?}", kind.name);
+                }
+            }
+        }
     }
 }
 
@@ -274,6 +303,14 @@ proptest! {
                 "scope" => json!({ "any": ["a"] }),
                 "subscription" => json!({}),
                 "schedule" => json!({ "allow": [{ "from": "08:00", "to": "18:00" }] }),
+                "any_of" | "all_of" => {
+                    json!({ "policies": [{ "api_key": { "query": "a" } }, { "api_key": {} }] })
+                }
+                "rule" => json!({ "rules": [
+                    { "if": "request.headers.a == 'a'", "then": "deny" },
+                    { "if": "request.path.contains('a')", "then": "allow" },
+                ] }),
+                "optional" => json!({ "policy": { "api_key": { "query": "a" } } }),
                 _ => json!({ "query": true, "request_headers": ["a"] }),
             });
             for settings in places {

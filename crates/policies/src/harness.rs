@@ -1,6 +1,7 @@
 //! Drives policies in unit tests without an engine.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use base::{Pointer, Problems};
 use policy::{
@@ -29,9 +30,9 @@ impl Bench {
             organization: Some("acme".into()),
             ..Application::default()
         };
-        let application = Arc::new(application);
-        let _ = directory.add_application(application.clone());
-        let _ = directory.add_key(Key::new(sha256, application, "1".into()));
+        let number = directory.add(application).unwrap();
+        let application = directory.applications()[number].clone();
+        directory.add_key(Key::new(sha256, application, "1".into())).unwrap();
         Self { directory: Arc::new(directory), ..Self::default() }
     }
 
@@ -44,7 +45,7 @@ impl Bench {
                 organization: one.organization.as_deref().map(Into::into),
                 ..Application::default()
             };
-            let _ = directory.add_application(Arc::new(application));
+            let _ = directory.add(application);
         }
         Self { directory: Arc::new(directory), ..Self::default() }
     }
@@ -82,11 +83,17 @@ pub(crate) fn exchange() -> Exchange {
     exchange
 }
 
-/// What a step says, where it says it at once.
+/// What a step says, where it waits for nobody.
 pub(crate) fn refusal(step: Step<'_>) -> Option<Box<Refusal>> {
-    match step {
-        Step::Done(Flow::Refuse(refusal)) => Some(refusal),
-        Step::Done(Flow::Continue | Flow::Reply(_)) => None,
-        Step::Wait(_) => panic!("the policy waits"),
+    let flow = match step {
+        Step::Done(flow) => flow,
+        Step::Wait(mut flow) => match flow.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(flow) => flow,
+            Poll::Pending => panic!("the policy waits"),
+        },
+    };
+    match flow {
+        Flow::Refuse(refusal) => Some(refusal),
+        Flow::Continue | Flow::Reply(_) => None,
     }
 }

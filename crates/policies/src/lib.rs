@@ -2,7 +2,10 @@
 //! they run. Everything else about a policy stands in its own folder; how to add one is told in
 //! `docs/add-a-policy.md`.
 
+mod asked;
 mod digits;
+mod identity;
+mod jose;
 mod manual;
 mod schema;
 mod secret_names;
@@ -19,12 +22,27 @@ mod admit {
 }
 /// Who is calling.
 mod authenticate {
+    mod application;
+    mod digest;
+    mod shown;
+
+    mod combination;
+
+    pub(crate) mod all_of;
+    pub(crate) mod anonymous;
+    pub(crate) mod any_of;
     pub(crate) mod api_key;
+    pub(crate) mod basic;
+    pub(crate) mod hmac;
+    pub(crate) mod optional;
+    pub(crate) mod signature;
 }
 /// May they.
 mod authorize {
-    pub(crate) mod acl;
     mod caller;
+
+    pub(crate) mod acl;
+    pub(crate) mod rule;
     pub(crate) mod schedule;
     pub(crate) mod scope;
     pub(crate) mod subscription;
@@ -36,6 +54,12 @@ mod limit {
 /// What changes as it passes.
 mod transform {
     pub(crate) mod header;
+    pub(crate) mod identity;
+}
+
+/// How the upstream is called.
+mod upstream {
+    pub(crate) mod upstream_auth;
 }
 
 /// Every policy there is.
@@ -44,14 +68,25 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &admit::ip::KIND,               // who may come, by address
     &admit::body_size::KIND,        // how long a body may be
     &authenticate::api_key::KIND,   // who has this key
+    &authenticate::basic::KIND,     // who knows this password
+    &authenticate::hmac::KIND,      // who signs with this secret
+    &authenticate::signature::KIND, // who signs with this key
+    &authenticate::any_of::KIND,    // one of several ways
+    &authenticate::all_of::KIND,    // several ways at once
+    &authenticate::optional::KIND,  // or not at all
+    &authenticate::anonymous::KIND, // a name for strangers
     &authorize::acl::KIND,          // which applications, groups, organizations
     &authorize::scope::KIND,        // what the credential may be used for
     &authorize::subscription::KIND, // whether a plan has this
     &authorize::schedule::KIND,     // when
+    &authorize::rule::KIND,         // rules in CEL
     &limit::rate::KIND,             // how many calls in a window
     &transform::header::KIND,       // set, add, remove header fields
+    &transform::identity::KIND,     // who calls, for the upstream
+    &upstream::upstream_auth::KIND, // what the gateway shows the upstream
 ]);
 
+pub use authenticate::basic::hash::hash_password;
 pub use schema::schemas;
 
 #[cfg(test)]

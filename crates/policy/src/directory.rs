@@ -139,7 +139,7 @@ impl Directory {
     ///
     /// # Errors
     /// Its name is taken.
-    pub fn add_application(&mut self, application: Arc<Application>) -> Result<usize, usize> {
+    pub fn add(&mut self, application: Application) -> Result<usize, usize> {
         let hash = self.hasher.hash_one(&*application.name);
         let Self { hasher, organizations, applications, names, .. } = self;
         let named = |number: &u32| applications.get(*number as usize);
@@ -155,7 +155,7 @@ impl Directory {
         {
             organizations.insert(organization.clone());
         }
-        applications.push(application);
+        applications.push(Arc::new(application));
         Ok(applications.len() - 1)
     }
 
@@ -184,7 +184,7 @@ impl Directory {
     }
 
     /// The application of this name. Whoever lets it in asks [`Application::may_call`] first.
-    pub fn application(&self, name: &str) -> Option<&Arc<Application>> {
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Application>> {
         let named = |number: &u32| self.applications.get(*number as usize);
         let is_it = |number: &u32| named(number).is_some_and(|known| *known.name == *name);
         self.names.find(self.hasher.hash_one(name), is_it).and_then(named)
@@ -270,12 +270,12 @@ fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
 mod tests {
     use super::*;
 
-    fn named(name: &str) -> Arc<Application> {
-        Arc::new(Application { name: name.into(), ..Application::default() })
+    fn named(name: &str) -> Application {
+        Application { name: name.into(), ..Application::default() }
     }
 
     fn key(sha256: [u8; 32]) -> Key {
-        Key::new(sha256, named("shop"), "1".into())
+        Key::new(sha256, Arc::new(named("shop")), "1".into())
     }
 
     #[test]
@@ -298,11 +298,11 @@ mod tests {
     fn an_application_is_found_by_its_name_and_taken_once() {
         let mut directory = Directory::new();
         for number in 0..1000 {
-            assert_eq!(directory.add_application(named(&format!("a{number}"))), Ok(number));
+            assert_eq!(directory.add(named(&format!("a{number}"))), Ok(number));
         }
-        assert_eq!(directory.add_application(named("a7")), Err(7));
-        assert_eq!(directory.application("a999").map(|found| &*found.name), Some("a999"));
-        assert!(directory.application("a1000").is_none() && directory.application("").is_none());
+        assert_eq!(directory.add(named("a7")), Err(7));
+        assert_eq!(directory.by_name("a999").map(|found| &*found.name), Some("a999"));
+        assert!(directory.by_name("a1000").is_none() && directory.by_name("").is_none());
     }
 
     #[test]

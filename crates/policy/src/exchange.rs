@@ -8,7 +8,7 @@ use base::{Instant, RequestId, SpanId, TraceId};
 use smallvec::SmallVec;
 
 use crate::message::{Request, Response};
-use crate::{Caller, Code};
+use crate::{Caller, Code, Credential};
 
 /// One request and its response. Facts are typed fields, each written by one place and read by
 /// many.
@@ -36,10 +36,14 @@ pub struct Exchange {
     pub route: Option<RouteFacts>,
     /// Who it was authenticated as.
     pub caller: Option<Caller>,
+    /// Which of their parts ran, by combinations of policies: whose it is, and a bit for each part.
+    pub parts: SmallVec<[(usize, u32); 1]>,
     /// What limits have to say, for the response's `RateLimit` fields.
     pub rates: SmallVec<[RateReport; 2]>,
     /// Most bytes its body may have; held to by the engine as it streams.
     pub body_limit: u64,
+    /// What the gateway proves itself with to the upstream.
+    pub credential: Option<Arc<dyn Credential>>,
     /// How the call to the upstream went.
     pub upstream: UpstreamFacts,
     /// Why it was refused, if it was.
@@ -71,8 +75,10 @@ impl Exchange {
             wall: Duration::ZERO,
             route: None,
             caller: None,
+            parts: SmallVec::new(),
             rates: SmallVec::new(),
             body_limit: u64::MAX,
+            credential: None,
             upstream: UpstreamFacts::default(),
             refusal: None,
             refusal_note: None,
@@ -92,8 +98,10 @@ impl Exchange {
         self.trace = TraceContext::default();
         self.route = None;
         self.caller = None;
+        self.parts.clear();
         self.rates.clear();
         self.body_limit = u64::MAX;
+        self.credential = None;
         self.upstream = UpstreamFacts::default();
         self.refusal = None;
         self.refusal_note = None;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::message::Request;
 use crate::{Exchange, Step};
 
 /// One behaviour, compiled. Every hook has a default that does nothing. A policy is shared by all
@@ -26,5 +27,13 @@ pub trait Policy: fmt::Debug + Send + Sync {
     /// `on_request` ran.
     fn on_end(&self, exchange: &Exchange) {
         let _ = exchange;
+    }
+
+    /// Takes out of `request` what this policy would read a credential from and keep from the
+    /// upstream. Called, in place of the hooks, where callers may prove themselves in several ways
+    /// and another one let this caller in. Of a field that others use too, only what is its own:
+    /// `Authorization` where the scheme is.
+    fn hide(&self, request: &mut Request) {
+        let _ = request;
     }
 }

@@ -2,6 +2,8 @@
 
 use smallvec::SmallVec;
 
+use crate::message::BodyError;
+
 /// Who can do something about a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -45,12 +47,16 @@ pub struct Refusal {
     pub headers: SmallVec<[(&'static str, Box<str>); 2]>,
     /// Whether the connection ends with it, because where its next message starts is in doubt.
     pub close: bool,
+    /// Whether nothing was shown that the policy could judge: another way to prove who calls may be
+    /// tried, and where proof is optional the caller may stay unknown.
+    pub absent: bool,
 }
 
 impl Refusal {
     /// A refusal for this reason.
     pub fn new(code: &'static Code) -> Self {
-        Self { code, detail: None, note: None, headers: SmallVec::new(), close: false }
+        let headers = SmallVec::new();
+        Self { code, detail: None, note: None, headers, close: false, absent: false }
     }
 
     /// Says more to the caller.
@@ -74,11 +80,36 @@ impl Refusal {
         self
     }
 
+    /// Says that no credential was shown at all. What was shown and is wrong, however little of it,
+    /// is not absent: nobody becomes a stranger by a slip, or gets past by spoiling what they have.
+    #[must_use]
+    pub fn absent(mut self) -> Self {
+        self.absent = true;
+        self
+    }
+
     /// Ends the connection.
     #[must_use]
     pub fn close(mut self) -> Self {
         self.close = true;
         self
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        Self::new(error.code())
+    }
+}
+
+impl BodyError {
+    /// Why a request is refused whose body stops like this.
+    pub const fn code(self) -> &'static Code {
+        match self {
+            Self::Broken => &codes::BODY_BROKEN,
+            Self::Timeout => &codes::REQUEST_TIMEOUT,
+            Self::TooLarge => &codes::BODY_TOO_LARGE,
+        }
     }
 }
 
@@ -189,6 +220,10 @@ pub mod codes {
         CONDITION_FAILED = "condition_failed", 500, grpc 13, "proxy_configuration_error", Gateway,
             "A policy's condition could not be evaluated",
             "Mend the `when` that the log names; guard what may be missing with has() or `in`.";
+        /// A policy panicked, or waited without end.
+        POLICY_ERROR = "policy_error", 500, grpc 13, "proxy_internal_error", Gateway,
+            "A policy failed",
+            "Report it with the request id; the log names the policy and what it failed with.";
         /// No endpoint of the upstream can take the request.
         NO_HEALTHY_ENDPOINT = "no_healthy_endpoint", 503, grpc 14, "destination_unavailable",
             Upstream,

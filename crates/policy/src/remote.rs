@@ -32,6 +32,8 @@ pub struct Call {
     pub most: usize,
     /// Whether it is gRPC: over HTTP/2 alone, with `te: trailers`.
     pub grpc: bool,
+    /// Whether it may be sent again where a connection breaks: it changes nothing at the server.
+    pub again: bool,
 }
 
 impl Call {
@@ -45,13 +47,21 @@ impl Call {
             within: Duration::from_secs(5),
             most: 1 << 20,
             grpc: false,
+            again: true,
         }
     }
 
-    /// A `POST` of this body, otherwise as [`Call::get`].
+    /// A `POST` of this body, sent once; otherwise as [`Call::get`].
     pub fn post(url: impl Into<String>, kind: &str, body: impl Into<Bytes>) -> Self {
         let get = Self::get(url).header("content-type", kind);
-        Self { method: "POST", body: body.into(), ..get }
+        Self { method: "POST", body: body.into(), again: false, ..get }
+    }
+
+    /// That may be sent again: a question, and no order.
+    #[must_use]
+    pub fn again(mut self) -> Self {
+        self.again = true;
+        self
     }
 
     /// With a header field.

@@ -11,7 +11,10 @@ pub(crate) use answer::{redirect, respond};
 
 /// Finds the route of the exchange's request on listener number `listener`, and notes it in the
 /// exchange.
-pub(crate) fn find<'s>(
+///
+/// # Errors
+/// No route takes it.
+pub fn find<'s>(
     snapshot: &'s Snapshot,
     listener: usize,
     x: &mut Exchange,

@@ -7,6 +7,7 @@ use config::v1::OddFieldNames;
 use policy::message::{Headers, Known, Name};
 use policy::{Refusal, codes};
 use smallvec::SmallVec;
+use snapshot::{Listener, Snapshot};
 
 /// What the gateway's own fields start with.
 const OWN: &[u8] = b"x-gateward-";
@@ -19,6 +20,20 @@ pub(crate) struct Fields<'s> {
     pub trusted: bool,
     /// What becomes of names with a `_` or `.`.
     pub odd: OddFieldNames,
+}
+
+/// Removes from a request's head what a stranger who comes by `listener` may not say: for tools that
+/// tell what would happen to a request.
+///
+/// # Errors
+/// A name can be taken for one that the gateway reads or writes.
+pub fn admit_fields(
+    snapshot: &Snapshot,
+    listener: &Listener,
+    headers: &mut Headers,
+) -> Result<(), Refusal> {
+    let odd = listener.odd_field_names;
+    Fields { identity: &snapshot.identity_headers, trusted: false, odd }.admit(headers).map(drop)
 }
 
 /// What becomes of a field.

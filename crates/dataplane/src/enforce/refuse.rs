@@ -22,7 +22,7 @@ struct Problem<'r> {
 /// Puts a refusal in place of the exchange's response. True if the connection is to be closed after
 /// it.
 pub(crate) fn refuse(x: &mut Exchange, refusal: Refusal) -> bool {
-    let Refusal { code, detail, note, headers, close } = refusal;
+    let Refusal { code, detail, note, headers, close, absent: _ } = refusal;
     let response = &mut x.response;
     response.clear();
     response.status = Status::new(code.status).unwrap_or_default();

@@ -1,7 +1,6 @@
 //! How a try can fail: what it means for the caller, for the endpoint, and for another try.
 
 use config::v1::RetryOn;
-use policy::message::BodyError;
 use policy::{Code, Refusal, codes};
 
 use super::timing::Timer;
@@ -61,9 +60,7 @@ impl From<SendError> for Failure {
             SendFault::Reset => (&codes::UPSTREAM_RESET, Some(RetryOn::Reset), true),
             SendFault::Refused => (&codes::UPSTREAM_RESET, Some(RetryOn::Refused), false),
             SendFault::Malformed => (&codes::UPSTREAM_MALFORMED, None, true),
-            SendFault::Body(BodyError::Broken) => (&codes::BODY_BROKEN, None, false),
-            SendFault::Body(BodyError::Timeout) => (&codes::REQUEST_TIMEOUT, None, false),
-            SendFault::Body(BodyError::TooLarge) => (&codes::BODY_TOO_LARGE, None, false),
+            SendFault::Body(error) => (error.code(), None, false),
         };
         // Refused is the endpoint's word that nothing was done.
         let sent = sent && kind != Some(RetryOn::Refused);

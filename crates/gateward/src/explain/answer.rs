@@ -5,6 +5,8 @@ use policy::{Refusal, Values, codes};
 use serde_json::{Value, json};
 use snapshot::{Action, ChainStep, Found, HostRewrite, Listener, Route, Snapshot};
 
+use super::judge::{Said, Verdict};
+
 /// Routes that lost, shown at most.
 const LOSERS_MAX: usize = 20;
 
@@ -60,6 +62,8 @@ pub struct Step {
     pub at: String,
     /// Whether it has a condition.
     pub conditional: bool,
+    /// What it says of the request.
+    pub verdict: Verdict,
 }
 
 impl Answer {
@@ -128,6 +132,19 @@ impl Answer {
         }
     }
 
+    /// With what the policies of its chain say.
+    pub fn judged(mut self, verdicts: Result<Vec<Verdict>, Said>) -> Self {
+        let verdicts = verdicts.unwrap_or_else(|said| {
+            let what = said.more.into_iter().next().unwrap_or_else(|| said.title.to_owned());
+            self.refusal = Some((said.code, said.status, what));
+            self.chain.iter().map(|_| Verdict::NotReached).collect()
+        });
+        for (step, verdict) in self.chain.iter_mut().zip(verdicts) {
+            step.verdict = verdict;
+        }
+        self
+    }
+
     /// The answer for machines.
     pub fn to_json(&self) -> Value {
         let takes = self.takes.as_ref();
@@ -177,6 +194,7 @@ impl Step {
             "level": self.level,
             "at": self.at,
             "conditional": self.conditional,
+            "says": self.verdict.to_json(),
         })
     }
 }
@@ -189,6 +207,7 @@ fn step(step: &ChainStep) -> Step {
         level: format!("{:?}", step.level).to_lowercase(),
         at: step.at.to_string(),
         conditional: step.when.is_some(),
+        verdict: Verdict::NotAsked,
     }
 }
 

@@ -24,16 +24,23 @@ pub struct Peer {
 impl Peer {
     /// Starts one of the Python peers beside this file; its first line is its port.
     pub fn python(script: &str, args: &[&str]) -> Self {
-        let mut child = python(script, args)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a Python to run peers with");
+        Self::start(&mut python(script, args))
+    }
+
+    /// Starts one of the peers of `tests/node`; its first line is its port.
+    pub fn node(script: &str, args: &[&str]) -> Self {
+        Self::start(&mut node(script, args))
+    }
+
+    fn start(command: &mut Command) -> Self {
+        let child = command.stdout(Stdio::piped()).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let port = line
             .trim()
             .parse()
-            .unwrap_or_else(|_| panic!("{script} said `{line}` in place of its port"));
+            .unwrap_or_else(|_| panic!("{command:?} said `{line}` in place of its port"));
         Self { child, port }
     }
 
@@ -63,6 +70,14 @@ pub fn python(script: &str, args: &[&str]) -> Command {
     });
     let mut command = Command::new(python);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script)).args(args);
+    command
+}
+
+/// A command that runs one of the scripts of `tests/node`.
+pub fn node(script: &str, args: &[&str]) -> Command {
+    let mut command = Command::new("node");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/node");
+    command.arg(folder.join(script)).args(args);
     command
 }
 

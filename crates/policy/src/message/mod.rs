@@ -8,7 +8,7 @@ mod method;
 mod request;
 mod response;
 
-pub use body::{Body, BodyError, BodyStream, Frame};
+pub use body::{Body, BodyError, BodyStream, Frame, Held};
 pub use headers::{Headers, Key, Name, is_token, is_value};
 pub use known::Known;
 pub use method::Method;

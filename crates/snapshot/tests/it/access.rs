@@ -93,7 +93,7 @@ subscriptions: [ {{ application: lab, plan: gold, until: 2026-02-01 }} ]
         let end = Duration::from_secs(1_769_904_000);
         assert_eq!(lab.state(end), KeyState::Expired);
         assert_eq!(lab.state(end - Duration::from_secs(1)), KeyState::Live);
-        let subscriptions = &directory.application("lab").unwrap().subscriptions;
+        let subscriptions = &directory.by_name("lab").unwrap().subscriptions;
         assert_eq!((&*subscriptions[0].plan.name, subscriptions.len()), ("gold", 1));
         assert!(subscriptions[0].has_ended(end));
         assert!(directory.has_organization("acme") && !directory.has_organization("acm"));

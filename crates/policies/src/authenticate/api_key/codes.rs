@@ -52,13 +52,3 @@ pub(super) static DISABLED: Code = refused(
     "The API key is disabled",
     "Ask whoever runs the API why; operators set the key's `enabled`.",
 );
-
-pub(super) static SEVERAL: Code = Code {
-    name: "multiple_credentials",
-    status: 400,
-    grpc: 3,
-    title: "The request shows several credentials",
-    proxy_error: "http_request_denied",
-    fault: Fault::Caller,
-    cure: "Send one API key.",
-};

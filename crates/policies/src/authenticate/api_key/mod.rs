@@ -41,8 +41,9 @@
 //! The upstream learns who calls from the header fields `X-Gateward-Application`,
 //! `X-Gateward-Organization` (where the application has one) and `X-Gateward-Credential` (the key's
 //! id). The gateway removes what callers send under these names, whatever their spelling.
-//! `identity` gives them other names. Where an upstream must not know, the `header` policy removes
-//! them again.
+//! `identity` gives them other names, and an empty name tells nothing; the policy `identity` tells
+//! more, for every way to prove who calls. Where an upstream must not know, the `header` policy
+//! removes them again.
 //!
 //! Where an API and its document both ask for a key, the first one found counts for both.
 
@@ -52,7 +53,7 @@ mod credential;
 use std::sync::Arc;
 
 use base::{Pointer, Problem, Problems};
-use policy::message::{Known, Name};
+use policy::message::{Name, Request};
 use policy::{
     Caller, Code, Compile, Directory, Exchange, Issued, Key, KeyState, Phase, Policy, PolicyKind,
     Posture, Refusal, Stage, Step,
@@ -61,6 +62,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::shown::MULTIPLE_CREDENTIALS;
+use crate::identity::{self, Fact, Fields};
 use crate::secret_names::SecretNames;
 use credential::{Found, Places};
 
@@ -77,7 +80,7 @@ pub(crate) static KIND: PolicyKind = PolicyKind {
         &codes::EARLY,
         &codes::EXPIRED,
         &codes::DISABLED,
-        &codes::SEVERAL,
+        &MULTIPLE_CREDENTIALS,
         &policy::codes::APPLICATION_DISABLED,
         &policy::codes::ORGANIZATION_DISABLED,
     ],
@@ -129,7 +132,7 @@ impl Default for Settings {
     }
 }
 
-/// Names of the header fields that tell the upstream who calls.
+/// Names of the header fields that tell the upstream who calls; an empty one tells nothing.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "ApiKeyIdentity")]
@@ -158,9 +161,8 @@ struct ApiKey {
     places: Places,
     format: Format,
     hide: bool,
-    application: Name,
-    organization: Name,
-    credential: Name,
+    /// What the upstream learns of who calls.
+    told: Fields,
     challenge: Box<str>,
     directory: Arc<Directory>,
     /// Held so that the names stay secret as long as this runs.
@@ -175,21 +177,17 @@ fn compile(
     let settings: Settings = PolicyKind::settings(settings, at)?;
     let mut problems = Problems::new();
     let places = places(&settings, at, &mut problems);
-    let at = at.key("identity");
-    let mut identity = |word: &str, text: &str| name(text, &at.key(word), &mut problems);
-    let application = identity("application", &settings.identity.application);
-    let organization = identity("organization", &settings.identity.organization);
-    let credential = identity("credential", &settings.identity.credential);
-    let (Some(application), Some(organization), Some(credential)) =
-        (application, organization, credential)
-    else {
-        return Err(problems);
-    };
+    let (at, mut told) = (at.key("identity"), Fields::default());
+    for (word, name, fact) in [
+        ("application", &settings.identity.application, Fact::Application),
+        ("organization", &settings.identity.organization, Fact::Organization),
+        ("credential", &settings.identity.credential, Fact::Credential),
+    ] {
+        told.add(name, fact, &at.key(word), cx, &mut problems);
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
-    let told = [&application, &organization, &credential];
-    cx.identity_headers.extend(told.map(|name| name.as_str().to_owned()));
     let secrets = SecretNames::of(cx.carry);
     let header = places.header.as_ref().map(Name::as_str);
     header.into_iter().chain(places.query.as_deref()).for_each(|name| secrets.add(name));
@@ -198,9 +196,7 @@ fn compile(
         places,
         format: settings.format,
         hide: settings.hide,
-        application,
-        organization,
-        credential,
+        told,
         directory: cx.directory.clone(),
         _secrets: secrets,
     }))
@@ -212,7 +208,7 @@ fn places(settings: &Settings, at: &Pointer, problems: &mut Problems) -> Places 
         Settings { header: None, query: None, cookie: None, .. } => Some("x-api-key"),
         Settings { header, .. } => header.as_deref(),
     };
-    let header = header.and_then(|text| name(text, &at.key("header"), problems));
+    let header = header.and_then(|text| identity::name(text, &at.key("header"), problems));
     for (word, place, written) in
         [("query", "query parameter", &settings.query), ("cookie", "cookie", &settings.cookie)]
     {
@@ -236,22 +232,6 @@ fn challenge(places: &Places) -> String {
     format!("ApiKey in=\"{place}\", name=\"{name}\"")
 }
 
-/// The header name `written`; what is none becomes a problem.
-fn name(written: &str, at: &Pointer, problems: &mut Problems) -> Option<Name> {
-    match Name::new(written) {
-        Some(name) if Known::of(written.as_bytes()) == Known::Other => return Some(name),
-        Some(_) => problems.push(
-            Problem::new(at, format!("`{written}` has another meaning in HTTP"))
-                .hint("use a name of its own, as in `x-api-key`"),
-        ),
-        None => problems.push(
-            Problem::new(at, format!("`{written}` can't be a header's name"))
-                .hint("use letters, digits and `-`, as in `x-api-key`"),
-        ),
-    }
-    None
-}
-
 impl Policy for ApiKey {
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
         if exchange.caller.as_ref().is_some_and(|caller| caller.by == KIND.name) {
@@ -270,9 +250,15 @@ impl Policy for ApiKey {
         if self.hide {
             self.places.clear(&mut exchange.request);
         }
-        self.tell(exchange, &caller);
+        self.told.write(&mut exchange.request.headers, Some(&caller));
         exchange.caller = Some(caller);
         Step::next()
+    }
+
+    fn hide(&self, request: &mut Request) {
+        if self.hide {
+            self.places.clear(request);
+        }
     }
 }
 
@@ -283,7 +269,7 @@ impl ApiKey {
             Found::One(shown) => shown,
             Found::None => return Err(&codes::MISSING),
             Found::TooLong => return Err(&codes::INVALID),
-            Found::Several => return Err(&codes::SEVERAL),
+            Found::Several => return Err(&MULTIPLE_CREDENTIALS),
         };
         match (shown.issued, self.format) {
             (Issued::Yes, _) | (Issued::Other, Format::Any) => {}
@@ -304,25 +290,12 @@ impl ApiKey {
 
     /// With where a key belongs, where another one may help.
     fn refuse(&self, code: &'static Code) -> Step<'_> {
-        let refusal = Refusal::new(code);
-        Step::refuse(match code.status {
-            401 => refusal.header("WWW-Authenticate", self.challenge.clone()),
-            _ => refusal,
-        })
-    }
-
-    /// Tells the upstream who calls.
-    fn tell(&self, exchange: &mut Exchange, caller: &Caller) {
-        let headers = &mut exchange.request.headers;
-        for (name, value) in [
-            (&self.application, caller.application_name()),
-            (&self.organization, caller.organization()),
-            (&self.credential, Some(&*caller.credential)),
-        ] {
-            headers.remove(name);
-            if let Some(value) = value {
-                headers.append(name.as_str(), value);
-            }
+        let mut refusal = Refusal::new(code);
+        if code.status == 401 {
+            refusal = refusal.header("WWW-Authenticate", self.challenge.clone());
         }
+        // A key that is wrong is not absent: nobody becomes a stranger by a slip.
+        let absent = std::ptr::eq(code, &codes::MISSING);
+        Step::refuse(if absent { refusal.absent() } else { refusal })
     }
 }

@@ -143,7 +143,7 @@ impl Lists {
     fn check(&self, directory: &Directory, at: &Pointer, problems: &mut Problems) {
         let list = at.key("applications");
         for (number, name) in self.applications.iter().enumerate() {
-            if directory.application(name).is_none() {
+            if directory.by_name(name).is_none() {
                 let what = format!("there is no application `{name}`");
                 let hint = "name one of the document's `applications`";
                 problems.push(Problem::new(&list.index(number), what).hint(hint));

@@ -121,7 +121,7 @@ impl<'a> Access<'a> {
                 (true, true) => Standing::Good,
             },
         };
-        let number = match self.directory.add_application(Arc::new(application)) {
+        let number = match self.directory.add(application) {
             Ok(number) => number,
             Err(first) => return self.named_twice(&written.name, origin, first),
         };
