@@ -70,6 +70,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "optional",
             "anonymous",
             "rule",
+            "cedar",
             "rate",
             "header",
             "identity",
@@ -196,7 +197,8 @@ fn who_shows_nothing_is_told_so_by_every_policy_that_asks_who_calls() {
         for example in kind.manual.split("```yaml\n").skip(1) {
             let document = document(kind.name, example.split("```").next().unwrap(), &schema);
             for one in uses(&document).into_iter().filter(|one| one.name == kind.name) {
-                let policy = Bench::default().compile(kind, &one.settings).unwrap();
+                let mut bench = Bench::with_applications(&document.applications);
+                let policy = bench.compile(kind, &one.settings).unwrap();
                 let mut exchange = exchange();
                 if let Step::Done(Flow::Refuse(refusal)) = policy.on_request(&mut exchange) {
                     assert!(refusal.absent, "{} does not say `absent`: {refusal:?}", kind.name);
@@ -283,6 +285,7 @@ proptest! {
                 "any_of" | "all_of" => {
                     json!({ "policies": [{ "api_key": { "query": "a" } }, { "api_key": {} }] })
                 }
+                "cedar" => json!({ "policies": "permit(principal, action, resource);" }),
                 "rule" => json!({ "rules": [
                     { "if": "request.headers.a == 'a'", "then": "deny" },
                     { "if": "request.path.contains('a')", "then": "allow" },

@@ -38,6 +38,7 @@ mod authenticate {
 }
 /// May they.
 mod authorize {
+    pub(crate) mod cedar;
     pub(crate) mod rule;
 }
 /// How much.
@@ -64,6 +65,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &authenticate::optional::KIND,  // or not at all
     &authenticate::anonymous::KIND, // a name for strangers
     &authorize::rule::KIND,         // rules in CEL
+    &authorize::cedar::KIND,        // policies in Cedar
     &limit::rate::KIND,             // how many calls in a window
     &transform::header::KIND,       // set, add, remove header fields
     &transform::identity::KIND,     // who calls, for the upstream
