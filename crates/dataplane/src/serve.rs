@@ -200,12 +200,11 @@ async fn tunnel_while_published<C: Client>(
     client: &mut C,
     upstream: Upgraded,
 ) {
-    let route = x.route.as_ref();
-    let api = route.map(|route| (route.api.clone(), route.version.clone()));
+    let names = x.route.as_ref().map(|route| route.names.clone());
     tokio::select! {
         biased;
         () = client.tunnel(x, upstream) => {}
-        () = core.unpublished(api) => {}
+        () = core.unpublished(names) => {}
     }
 }
 

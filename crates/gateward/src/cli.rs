@@ -70,6 +70,12 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print the JSON Schema of documents, for editors.
     Schema,
+    /// Hash passwords, for the users of the `basic` policy.
+    Password {
+        /// What to do.
+        #[command(subcommand)]
+        command: PasswordCommand,
+    },
     /// Start a small orders API and a gateway in front of it, and print calls to try.
     Demo(DemoArgs),
     /// Print the version.
@@ -216,6 +222,13 @@ pub struct ExplainArgs {
     /// In which form to answer.
     #[arg(long, default_value = "text", value_name = "FORM")]
     pub format: LogFormat,
+}
+
+/// A subcommand of `password`.
+#[derive(Debug, Subcommand)]
+pub enum PasswordCommand {
+    /// Read a password, from the terminal or from standard input, and print its hash.
+    Hash,
 }
 
 /// Flags of `demo`.

@@ -74,6 +74,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "rate",
             "header",
             "identity",
+            "upstream_auth",
         ]
     );
     let phases: Vec<Phase> = REGISTRY.kinds().iter().map(|kind| kind.phase).collect();

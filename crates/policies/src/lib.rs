@@ -2,6 +2,7 @@
 //! they run. Everything else about a policy stands in its own folder; how to add one is told in
 //! `docs/add-a-policy.md`.
 
+mod asked;
 mod digits;
 mod identity;
 mod jose;
@@ -51,6 +52,11 @@ mod transform {
     pub(crate) mod identity;
 }
 
+/// How the upstream is called.
+mod upstream {
+    pub(crate) mod upstream_auth;
+}
+
 /// Every policy there is.
 pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &watch::access_log::KIND,       // a JSON line per exchange
@@ -69,8 +75,10 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &limit::rate::KIND,             // how many calls in a window
     &transform::header::KIND,       // set, add, remove header fields
     &transform::identity::KIND,     // who calls, for the upstream
+    &upstream::upstream_auth::KIND, // what the gateway shows the upstream
 ]);
 
+pub use authenticate::basic::hash::hash_password;
 pub use schema::schemas;
 
 #[cfg(test)]

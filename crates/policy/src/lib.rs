@@ -30,8 +30,8 @@ pub use condition::Condition;
 pub use credential::{Credential, Outgoing, Renewal};
 pub use directory::{Directory, Key, KeyState};
 pub use exchange::{
-    ClientCertificate, Connection, Exchange, RateReport, RouteFacts, Times, Tls, TraceContext,
-    UpstreamFacts,
+    ClientCertificate, Connection, Exchange, RateReport, RouteFacts, RouteNames, Times, Tls,
+    TraceContext, UpstreamFacts, Values,
 };
 pub use issued::{Issued, issue};
 pub use kind::{CompileFn, PolicyKind, Posture, Registry, Stage};

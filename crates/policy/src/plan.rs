@@ -62,11 +62,11 @@ impl Plan {
 
 impl PlanPart {
     fn cover(&self, route: &RouteFacts, method: Method) -> Cover {
-        let version = |wanted: &Box<str>| route.version.as_deref() == Some(&**wanted);
-        if *self.api != *route.api || !self.version.as_ref().is_none_or(version) {
+        let version = |wanted: &Box<str>| route.version() == Some(&**wanted);
+        if *self.api != *route.api() || !self.version.as_ref().is_none_or(version) {
             return Cover::Nothing;
         }
-        let routed = self.routes.is_empty() || self.routes.iter().any(|name| **name == *route.route);
+        let routed = self.routes.is_empty() || self.routes.iter().any(|name| **name == *route.route());
         let asked = self.methods.is_empty()
             || self.methods.contains(&method)
             || (method == Method::Head && self.methods.contains(&Method::Get));
@@ -86,13 +86,13 @@ mod tests {
     use super::*;
 
     fn route(api: &str, version: Option<&str>, route: &str) -> RouteFacts {
-        RouteFacts {
-            number: 0,
+        let names = crate::RouteNames {
             api: api.into(),
             version: version.map(Into::into),
             route: route.into(),
             params: Default::default(),
-        }
+        };
+        RouteFacts { number: 0, names: names.into(), values: Default::default() }
     }
 
     fn part(version: Option<&str>, routes: &[&str], methods: &[Method]) -> PlanPart {

@@ -95,7 +95,7 @@ impl Fields<'_> {
             }
             is_proxys(name)
         } else {
-            is_known_proxys(known)
+            known.tells_where_from()
         };
         if proxys && !self.trusted { Verdict::Goes } else { Verdict::Stays }
     }
@@ -125,22 +125,8 @@ impl Fields<'_> {
     }
 }
 
-/// Fields by which proxies tell where a request came from.
-const fn is_known_proxys(known: Known) -> bool {
-    matches!(
-        known,
-        Known::Forwarded
-            | Known::XForwardedFor
-            | Known::XForwardedHost
-            | Known::XForwardedPort
-            | Known::XForwardedPrefix
-            | Known::XForwardedProto
-            | Known::XRealIp
-    )
-}
-
-/// The same, and those by which a request asks to be taken for another one than was routed and
-/// authorised: other names that some server believes.
+/// Fields by which proxies tell where a request came from, and those by which a request asks to be
+/// taken for another one than was routed and authorised: other names that some server believes.
 fn is_proxys(name: &[u8]) -> bool {
     const STARTS: [&[u8]; 5] =
         [b"x-forwarded-", b"x-original-", b"x-rewrite-", b"x-accel-", b"x-envoy-"];

@@ -10,7 +10,7 @@ use std::time::Duration;
 use base::SpanId;
 use policy::{Credential, Exchange, Refusal};
 use policy::message::{Headers, Known, Method, Scheme};
-use snapshot::{Forward, HostRewrite, Params, Snapshot, UnsafePath};
+use snapshot::{Forward, HostRewrite, Snapshot, UnsafePath};
 
 use super::endpoint::Endpoint;
 use crate::codec::{Outgoing, grpc};
@@ -129,9 +129,8 @@ impl Composed {
 
     fn path(&mut self, forward: &Forward, x: &Exchange) -> Result<(), UnsafePath> {
         let target = &x.request.target;
-        let none = Params::default();
-        let params = x.route.as_ref().map_or(&none, |route| &route.params);
-        forward.path(&target.path, params, &mut self.target)?;
+        let values = x.route.as_ref().map_or(&[][..], |route| &route.values);
+        forward.path(&target.path, values, &mut self.target)?;
         if let Some(query) = &target.query {
             self.target.push('?');
             self.target.push_str(query);

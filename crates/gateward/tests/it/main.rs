@@ -11,5 +11,6 @@ mod harness;
 mod load;
 mod operations;
 mod reload;
+mod signing;
 mod streams;
 mod traffic;

@@ -59,14 +59,6 @@ impl Bare {
         }
     }
 
-    /// The number of an integer.
-    pub fn as_integer(&self) -> Option<i64> {
-        match self {
-            Self::Integer(number) => Some(*number),
-            _ => None,
-        }
-    }
-
     fn write(&self, out: &mut String) {
         match self {
             Self::Integer(number) => out.push_str(&number.to_string()),

@@ -15,7 +15,7 @@ use super::cost::ELEMENTS;
 use super::language::Pattern;
 use super::vocabulary::Fact;
 use crate::message::{Headers, Name};
-use crate::{Caller, ClientCertificate, Exchange, Tls};
+use crate::{Caller, ClientCertificate, Exchange, RouteFacts, Tls};
 
 /// The variables that one expression names, for one exchange.
 pub(super) struct View<'x> {
@@ -123,13 +123,12 @@ fn value<'x>(
             None => Held::Map(CelMap::from(HashMap::new())),
         },
         Fact::CallerBy => maybe(caller.map(|caller| caller.by)),
-        Fact::Api => maybe(route.map(|route| &*route.api)),
-        Fact::ApiVersion => maybe(route.and_then(|route| route.version.as_deref())),
-        Fact::Route => maybe(route.map(|route| &*route.route)),
+        Fact::Api => maybe(route.map(RouteFacts::api)),
+        Fact::ApiVersion => maybe(route.and_then(RouteFacts::version)),
+        Fact::Route => maybe(route.map(RouteFacts::route)),
         Fact::Params => map(route.into_iter().flat_map(|route| {
-            route.params.iter().filter_map(|(name, ..)| {
-                Some((Cow::from(&**name), Cow::from(route.param(&request.target.path, name)?)))
-            })
+            let params = route.params(&request.target.path);
+            params.map(|(name, value)| (Cow::from(name), Cow::from(value)))
         }))?,
         Fact::Listener => text(&exchange.connection.listener),
         Fact::Tls => maybe(tls.map(|tls| tls.version)),

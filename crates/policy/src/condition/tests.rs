@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::message::{Body, Method};
-use crate::{Application, Caller, ClientCertificate, Connection, Grant, RouteFacts, Tls};
+use crate::{
+    Application, Caller, ClientCertificate, Connection, Grant, RouteFacts, RouteNames, Tls,
+};
 
 fn exchange() -> Exchange {
     let certificate = ClientCertificate {
@@ -37,10 +39,13 @@ fn exchange() -> Exchange {
     exchange.request.body = Body::from("12345");
     exchange.route = Some(RouteFacts {
         number: 0,
-        api: "orders".into(),
-        version: Some("v1".into()),
-        route: "one".into(),
-        params: [("id".into(), 8, 10)].into_iter().collect(),
+        names: Arc::new(RouteNames {
+            api: "orders".into(),
+            version: Some("v1".into()),
+            route: "one".into(),
+            params: ["id".into()].into(),
+        }),
+        values: [(8, 10)].into_iter().collect(),
     });
     exchange
 }

@@ -15,6 +15,12 @@ const WORK_KIB: u32 = 1 << 20;
 /// The largest cost of bcrypt: each step more doubles the work; 14 is about a second of a core.
 const BCRYPT_COST: u32 = 14;
 
+/// What new hashes cost, some 20 ms of a core.
+const NEW_MEMORY_KIB: u32 = 19_456;
+
+/// Rounds of new hashes.
+const NEW_ROUNDS: u32 = 2;
+
 /// A hash as it is stored.
 #[derive(PartialEq, Eq)]
 pub(super) enum Stored {
@@ -110,6 +116,19 @@ impl Stored {
     }
 }
 
+/// The hash of `password` as `basic` stores it: Argon2id, with the memory and rounds that OWASP
+/// names; none where there is no randomness for its salt.
+pub fn hash_password(password: &str) -> Option<String> {
+    let (mut salt, mut hash) = ([0; 16], [0; 32]);
+    aws_lc_rs::rand::fill(&mut salt).ok()?;
+    let params = Params::new(NEW_MEMORY_KIB, NEW_ROUNDS, 1, Some(hash.len())).ok()?;
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon.hash_password_into(password.as_bytes(), &salt, &mut hash).ok()?;
+    let text = |bytes: &[u8]| BASE64_STANDARD_NO_PAD.encode(bytes);
+    let (salt, hash) = (text(&salt), text(&hash));
+    Some(format!("$argon2id$v=19$m={NEW_MEMORY_KIB},t={NEW_ROUNDS},p=1${salt}${hash}"))
+}
+
 /// `v=19$m=65536,t=3,p=1$SALT$HASH`.
 fn argon2id(rest: &str) -> Result<Stored, Unfit> {
     let mut parts = rest.split('$');
@@ -191,6 +210,14 @@ mod tests {
             assert!(!stored.is_of(b"Secret") && !stored.is_of(b""), "{hash}");
             assert!(format!("{stored:?}").ends_with("(***)"));
         }
+    }
+
+    #[test]
+    fn a_new_hash_is_one_that_is_taken() {
+        let hash = hash_password("gr\u{fc}n").unwrap();
+        let stored = Stored::parse(&hash).unwrap();
+        assert!(stored.is_of("gr\u{fc}n".as_bytes()) && !stored.is_of(b"green"), "{hash}");
+        assert_ne!(hash, hash_password("gr\u{fc}n").unwrap(), "each has a salt of its own");
     }
 
     #[test]

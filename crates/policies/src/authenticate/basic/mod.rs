@@ -38,7 +38,7 @@
 //! neither. Files are read again when they change.
 
 mod credentials;
-mod hash;
+pub(crate) mod hash;
 mod memory;
 mod pool;
 mod users;

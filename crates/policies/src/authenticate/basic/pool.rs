@@ -128,6 +128,7 @@ mod tests {
         mark
     }
 
+    /// A thousand passwords at once are hashed one at a time, and those beyond the queue turned away.
     /// Seen to fail: with a queue without bound every password was taken; with a thread for each
     /// check more than one ran at a time.
     #[test]

@@ -34,7 +34,8 @@ fn basic(text: impl AsRef<[u8]>) -> Vec<u8> {
     format!("Basic {}", BASE64_STANDARD.encode(text)).into_bytes()
 }
 
-/// Seen to fail: with the parser's checks taken out, the name without a colon and the one with a
+/// No colon, a NUL, no UTF-8, 8 KiB: refused with 401, and nothing is hashed. Seen to fail: with the
+/// parser's checks taken out, the name without a colon and the one with a
 /// NUL came through to the hashing.
 #[test]
 fn fa_E16_what_no_client_means_is_refused_without_hashing() {
@@ -53,7 +54,8 @@ fn fa_E16_what_no_client_means_is_refused_without_hashing() {
     assert_eq!(judged(&policy, &basic("anna:secret")), (200, true));
 }
 
-/// Seen to fail: without the memory every request was hashed anew; without the look at unknown
+/// A right password is hashed once for a while, and a name nobody has costs what others do. Seen to
+/// fail: without the memory every request was hashed anew; without the look at unknown
 /// names those were refused at once, which tells names from others.
 #[test]
 fn fa_E16_a_right_password_is_hashed_once_and_an_unknown_name_costs_the_same() {

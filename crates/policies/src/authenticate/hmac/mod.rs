@@ -27,30 +27,28 @@
 //! Within `clock_skew` the same request can be sent again by anyone who overheard it: use TLS. The
 //! signature is removed before the upstream is asked, unless `keep` says to leave it.
 
+mod compile;
+mod settings;
 mod shown;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use base::{ByteSize, Pointer, Problem, Problems, Secret, Span};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use policy::message::{Headers, Known, Name, Request};
 use policy::{
-    Caller, Code, Compile, Exchange, Fault, Flow, Phase, Policy, PolicyKind, Posture, Refusal,
-    Stage, Step,
+    Caller, Code, Exchange, Fault, Flow, Phase, Policy, PolicyKind, Posture, Refusal, Stage, Step,
 };
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::application;
 use super::digest::{self, Digests};
 use super::shown::{MULTIPLE_CREDENTIALS, authorization};
 use crate::structured::parse;
 use crate::structured::value::{Bare, Item, Member};
+use compile::compile;
+use settings::{Algorithm, Needed, Settings};
 use shown::Shown;
 
 pub(crate) static KIND: PolicyKind = PolicyKind {
@@ -84,93 +82,6 @@ static INVALID: Code = Code {
     cure: "The detail says what is wrong with it; check the secret, the clock, and what is covered.",
 };
 
-/// The fewest bytes of a secret.
-const SECRET_BYTES: usize = 16;
-
-/// The most that clocks may differ by.
-const SKEW_MAX: Duration = Duration::from_secs(3_600);
-
-/// What a signature must be like, and by whose secrets.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Hmac")]
-struct Settings {
-    /// The secrets, by the `keyId` that signatures name.
-    keys: Vec<WrittenKey>,
-    /// What every signature must cover: names of fields, `(request-target)`, `(created)`.
-    headers: Vec<String>,
-    /// Whether a request with a body must cover `digest`.
-    digest: Needed,
-    /// What the time of a signature may differ from the gateway's clock; at most 1h.
-    clock_skew: Span,
-    /// The longest body that is held back to be compared with its digest.
-    body: ByteSize,
-    /// Whether the upstream gets to see the signature.
-    keep: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            keys: Vec::new(),
-            headers: ["(request-target)", "host", "date"].map(str::to_owned).to_vec(),
-            digest: Needed::Required,
-            clock_skew: Span::secs(300),
-            body: ByteSize(1 << 20),
-            keep: false,
-        }
-    }
-}
-
-/// Whether something must be there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "HmacNeeded")]
-enum Needed {
-    /// It must.
-    Required,
-    /// It is looked at where it is.
-    Optional,
-}
-
-/// A secret.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "HmacKey")]
-struct WrittenKey {
-    /// What signatures call it: their `keyId`.
-    id: String,
-    /// The application that has it.
-    application: Option<String>,
-    /// The one algorithm it is for.
-    #[serde(default)]
-    algorithm: Algorithm,
-    /// The secret, as text; at least 16 bytes.
-    secret: Secret,
-}
-
-/// The algorithms.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[schemars(rename = "HmacAlgorithm")]
-enum Algorithm {
-    /// HMAC with SHA-256.
-    #[default]
-    #[serde(rename = "hmac-sha256")]
-    Sha256,
-    /// HMAC with SHA-512.
-    #[serde(rename = "hmac-sha512")]
-    Sha512,
-}
-
-impl Algorithm {
-    const fn text(self) -> &'static str {
-        match self {
-            Self::Sha256 => "hmac-sha256",
-            Self::Sha512 => "hmac-sha512",
-        }
-    }
-}
-
 /// Asks for a signature.
 struct Hmac {
     keys: HashMap<Box<str>, Key>,
@@ -191,79 +102,6 @@ struct Key {
 impl std::fmt::Debug for Hmac {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Hmac({} keys)", self.keys.len())
-    }
-}
-
-fn compile(
-    settings: &Value,
-    at: &Pointer,
-    cx: &mut Compile<'_>,
-) -> Result<Arc<dyn Policy>, Problems> {
-    let settings: Settings = PolicyKind::settings(settings, at)?;
-    let mut problems = Problems::new();
-    let mut keys = HashMap::new();
-    for (number, written) in settings.keys.iter().enumerate() {
-        let at = at.key("keys").index(number);
-        let key = key(written, &at, cx, &mut problems);
-        if keys.insert(written.id.as_str().into(), key).is_some() {
-            let what = format!("there are two keys `{}`", written.id);
-            problems.push(Problem::new(&at, what).hint("give each an `id` of its own"));
-        }
-    }
-    if settings.keys.is_empty() {
-        let problem = Problem::new(at, "there is no key that anyone could sign with");
-        problems.push(problem.hint("name them in `keys`"));
-    }
-    let headers: Vec<_> = settings.headers.iter().map(|it| it.to_ascii_lowercase()).collect();
-    for (number, name) in headers.iter().enumerate() {
-        let derived = matches!(name.as_str(), "(request-target)" | "(created)" | "(expires)");
-        if !derived && Name::new(name).is_none() {
-            let what = format!("`{}` can't be covered", name.escape_debug());
-            let hint = "name header fields, `(request-target)` or `(created)`";
-            problems.push(Problem::new(&at.key("headers").index(number), what).hint(hint));
-        }
-    }
-    if settings.clock_skew.0 > SKEW_MAX {
-        let problem = Problem::new(&at.key("clock_skew"), "this is longer than an hour");
-        problems.push(problem.hint("write 1h or less, as in `5m`"));
-    }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    Ok(Arc::new(Hmac {
-        challenge: format!("Signature headers=\"{}\"", headers.join(" ")).into(),
-        keys,
-        headers,
-        digest: settings.digest,
-        clock_skew: settings.clock_skew.0,
-        body: settings.body.0,
-        keep: settings.keep,
-    }))
-}
-
-fn key(written: &WrittenKey, at: &Pointer, cx: &Compile<'_>, problems: &mut Problems) -> Key {
-    let named = written.application.as_deref();
-    let application = named
-        .and_then(|name| application::find(cx.directory, name, &at.key("application"), problems));
-    let secret = written.secret.expose().as_bytes();
-    if secret.len() < SECRET_BYTES {
-        let problem = Problem::new(&at.key("secret"), "this secret is too short");
-        let hint = "use at least 16 bytes, as `openssl rand -base64 32` makes them";
-        problems.push(problem.hint(hint));
-    }
-    let algorithm = match written.algorithm {
-        Algorithm::Sha256 => hmac::HMAC_SHA256,
-        Algorithm::Sha512 => hmac::HMAC_SHA512,
-    };
-    Key {
-        algorithm: written.algorithm,
-        secret: hmac::Key::new(algorithm, secret),
-        caller: Caller {
-            application,
-            credential: written.id.as_str().into(),
-            by: KIND.name,
-            grant: None,
-        },
     }
 }
 

@@ -1,5 +1,7 @@
 //! The examples of the draft, and what must not pass.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use policy::message::{Body, Method};
 use serde_json::json;

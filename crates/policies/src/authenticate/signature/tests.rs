@@ -1,9 +1,12 @@
 //! RFC 9421, appendix B, and what else must not pass.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use policy::message::{Body, Method, Scheme};
 use serde_json::json;
 
+use super::key::Algorithm;
 use super::*;
 use crate::harness::{Bench, exchange, refusal};
 use crate::structured::parse;

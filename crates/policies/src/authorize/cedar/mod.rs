@@ -51,7 +51,8 @@ use std::sync::Arc;
 
 use base::{Pointer, Problem, Problems};
 use policy::{
-    Caller, Code, Compile, Exchange, Fault, Phase, Policy, PolicyKind, Posture, Refusal, Stage, Step,
+    Caller, Code, Compile, Exchange, Fault, Phase, Policy, PolicyKind, Posture, Refusal, RouteFacts, Stage,
+    Step,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -188,9 +189,7 @@ fn asked<'x>(exchange: &'x Exchange, caller: &'x Caller) -> Result<Asked<'x>, St
         return Err(format!("the credential claims more than {CLAIMS} things"));
     }
     let path = &request.target.path;
-    let params = route.into_iter().flat_map(|route| {
-        route.params.iter().filter_map(|(name, ..)| Some((&**name, route.param(path, name)?)))
-    });
+    let params = route.into_iter().flat_map(|route| route.params(path));
     Ok(Asked {
         name: caller.name().unwrap_or_default(),
         by: caller.by,
@@ -207,8 +206,8 @@ fn asked<'x>(exchange: &'x Exchange, caller: &'x Caller) -> Result<Asked<'x>, St
         host: request.target.authority.host(),
         path,
         client: exchange.client.to_string(),
-        api: route.map(|route| &*route.api).unwrap_or_default(),
-        route: route.map(|route| &*route.route).unwrap_or_default(),
+        api: route.map(RouteFacts::api).unwrap_or_default(),
+        route: route.map(RouteFacts::route).unwrap_or_default(),
         params: params.collect(),
     })
 }

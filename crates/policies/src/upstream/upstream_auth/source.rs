@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use policy::{Chore, Credential, Outgoing, Refusal, Renewal};
@@ -25,15 +25,19 @@ type Answer = Result<Token, NoToken>;
 
 /// Where tokens come from: one server, asked as one client.
 pub(super) struct Source {
-    client: Client,
-    /// The parameters of every request but those of the one it is for.
-    params: Vec<(&'static str, String)>,
+    asked: Arc<Asked>,
     answers: Arc<Answers<Answer>>,
     /// The time by the last request, in seconds since 1970.
     seen: AtomicU64,
     /// Whether the gateway's own token was used since it was fetched.
     own: Mutex<Option<Used>>,
-    this: Weak<Self>,
+}
+
+/// What is asked, and whom.
+struct Asked {
+    client: Client,
+    /// The parameters of every request but those of the one it is for.
+    params: Vec<(&'static str, String)>,
 }
 
 /// The gateway's own token, and when somebody last wanted it.
@@ -44,7 +48,7 @@ struct Used {
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Source({:?})", self.client)
+        write!(f, "Source({:?})", self.asked.client)
     }
 }
 
@@ -73,15 +77,13 @@ impl Subject {
 
 impl Source {
     /// Tokens from `client`'s server, of which `most` are kept.
-    pub fn new(client: Client, params: Vec<(&'static str, String)>, most: usize) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self {
-            client,
-            params,
+    pub fn new(client: Client, params: Vec<(&'static str, String)>, most: usize) -> Self {
+        Self {
+            asked: Arc::new(Asked { client, params }),
             answers: Arc::new(Answers::new(most)),
             seen: AtomicU64::new(0),
             own: Mutex::new(None),
-            this: this.clone(),
-        })
+        }
     }
 
     /// The token for `subject` at the time `now`: the one that is kept, or else a new one.
@@ -104,20 +106,18 @@ impl Source {
 
     /// Has a new token. `good` is the one that is kept if there is none to be had.
     async fn fetch(&self, subject: &Subject, now: Duration, good: Option<Token>) -> Answer {
-        let Some(this) = self.this.upgrade() else {
-            return Err(NoToken::Unavailable("the gateway takes another document".to_owned()));
-        };
-        let asked = subject.clone();
+        let (asked, whose) = (self.asked.clone(), subject.clone());
         let question = move || async move {
-            let mut params: Vec<(&str, &str)> =
-                this.params.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            if let Some(token) = &asked.0 {
+            let Asked { client, params } = &*asked;
+            let mut params: Vec<_> =
+                params.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            if let Some(token) = &whose.0 {
                 params.push(("subject_token", token));
             }
-            match (this.client.ask(&params, now).await, good) {
+            match (client.ask(&params, now).await, good) {
                 (Ok(token), _) => Told { until: token.good_until(), value: Ok(token), good: true },
                 (Err(why), Some(kept)) => {
-                    tracing::warn!(server = this.client.url, ?why, "a token can't be renewed yet");
+                    tracing::warn!(server = client.url, ?why, "a token can't be renewed yet");
                     Told { until: kept.good_until(), value: Ok(kept), good: true }
                 }
                 (Err(why), None) => Told { until: now + PAUSE, value: Err(why), good: false },
