@@ -25,7 +25,8 @@ pub(super) struct Types {
 }
 
 impl Types {
-    /// All of them; none if one can't be a name, which the tests would see: nothing is permitted then.
+    /// All of them; none if one can't be a name, which the tests would see. Nothing is permitted
+    /// then.
     fn new() -> Option<Self> {
         let name = |text| EntityTypeName::from_str(text).ok();
         Some(Self {
@@ -235,21 +236,28 @@ mod tests {
 
     #[test]
     fn all_there_is_can_be_spoken_of() {
-        for what in [
-            "permit(principal, action, resource);",
-            "permit(principal == Caller::\"ann\", action == Action::\"GET\", resource == Route::\"one\");",
-            "permit(principal in Application::\"shop\", action in Action::\"read\", resource in Api::\"orders\");",
-            "permit(principal in Organization::\"acme\", action, resource);",
-            "permit(principal in Group::\"buyers\", action, resource);",
-            "permit(principal, action, resource) when { principal.scopes.contains(\"orders:read\") };",
-            "permit(principal, action, resource) when { principal has subject && principal.subject == \"ann\" };",
-            "permit(principal, action, resource) when { principal.hasTag(\"department\") && principal.getTag(\"department\").contains(\"sales\") };",
-            "permit(principal, action, resource) when { context.path like \"/orders/*\" && context.host == \"api.example\" && context.method == \"GET\" };",
-            "permit(principal, action, resource) when { context.client.isInRange(ip(\"192.0.2.0/24\")) };",
-            "permit(principal, action, resource) when { context.params.hasTag(\"id\") && context.params.getTag(\"id\") == \"42\" };",
+        for scope in [
+            "principal, action, resource",
+            "principal == Caller::\"ann\", action == Action::\"GET\", resource == Route::\"one\"",
+            "principal in Application::\"shop\", action, resource in Api::\"orders\"",
+            "principal in Organization::\"acme\", action in Action::\"read\", resource",
+            "principal in Group::\"buyers\", action, resource",
         ] {
-            let engine = Engine::new(what).unwrap_or_else(|wrong| panic!("{what}: {wrong:?}"));
-            assert_eq!(engine.ask(&asked()), Said::Permit, "{what}");
+            let engine = Engine::new(&format!("permit({scope});")).unwrap();
+            assert_eq!(engine.ask(&asked()), Said::Permit, "{scope}");
+        }
+        for when in [
+            "principal.scopes.contains(\"orders:read\")",
+            "principal has subject && principal.subject == \"ann\"",
+            "principal.hasTag(\"level\") && principal.getTag(\"level\").contains(\"3\")",
+            "context.path like \"/orders/*\" && context.host == \"api.example\"",
+            "context.method == \"GET\" && context.scheme == \"https\"",
+            "context.client.isInRange(ip(\"192.0.2.0/24\"))",
+            "context.params.hasTag(\"id\") && context.params.getTag(\"id\") == \"42\"",
+        ] {
+            let text = format!("permit(principal, action, resource) when {{ {when} }};");
+            let engine = Engine::new(&text).unwrap_or_else(|wrong| panic!("{when}: {wrong:?}"));
+            assert_eq!(engine.ask(&asked()), Said::Permit, "{when}");
         }
     }
 
@@ -278,7 +286,7 @@ mod tests {
         assert_eq!(Engine::new(permit).unwrap().ask(&asked()), Said::Forbid(Vec::new()));
         let forbid = "permit(principal, action, resource);\n\
             @id(\"no sales\") forbid(principal, action, resource)\n\
-            when { principal.hasTag(\"department\") && principal.getTag(\"department\").contains(\"sales\") };";
+            when { principal.hasTag(\"level\") && principal.getTag(\"level\").contains(\"3\") };";
         let said = Engine::new(forbid).unwrap().ask(&asked());
         assert_eq!(said, Said::Forbid(vec!["no sales".to_owned()]));
     }

@@ -1,8 +1,8 @@
 //! Decides by policies in Cedar whether a call may go on.
 //!
-//! Cedar (<https://www.cedarpolicy.com>) is a language for who may do what. A call is permitted where
-//! a `permit` policy fits and no `forbid` policy does. Policies stand in the document, in files of
-//! their own, or both.
+//! Cedar (<https://www.cedarpolicy.com>) is a language for who may do what. A call is permitted
+//! where a `permit` policy fits and no `forbid` policy does. Policies stand in the document, in
+//! files of their own, or both.
 //!
 //! ```yaml
 //! apis:
@@ -29,14 +29,14 @@
 //!
 //! - the principal, a `Caller` named by its subject or else its application, in its `Application`,
 //!   `Organization` and each `Group`. It has `name`, `by` (the policy that knew it), `credential`,
-//!   `scopes`, and, where they are known, `application`, `organization`, `subject` and `issuer`. What
-//!   a token claims are its tags: `principal.getTag("department").contains("sales")`; each is a set
-//!   of texts;
-//! - the action: `GET`, `HEAD` and `OPTIONS`, which are in `Action::"read"`; `POST`, `PUT`, `PATCH`,
-//!   `DELETE` and `other`, in `Action::"write"`;
+//!   `scopes`, and, where they are known, `application`, `organization`, `subject` and `issuer`.
+//!   What a token claims are its tags: `principal.getTag("department").contains("sales")`; each is
+//!   a set of texts;
+//! - the action: `GET`, `HEAD` and `OPTIONS`, which are in `Action::"read"`; `POST`, `PUT`,
+//!   `PATCH`, `DELETE` and `other`, in `Action::"write"`;
 //! - the resource, a `Route` in its `Api`;
-//! - the context: `method`, `scheme`, `host`, `path`, `client` (an `ipaddr`), and `params`, whose tags
-//!   are the parameters of the route's path.
+//! - the context: `method`, `scheme`, `host`, `path`, `client` (an `ipaddr`), and `params`, whose
+//!   tags are the parameters of the route's path.
 //!
 //! The policies are checked against this when the document is, so that a misspelt name is found
 //! before it permits or forbids anything. A call that nobody is known for is refused: strangers are
@@ -51,8 +51,8 @@ use std::sync::Arc;
 
 use base::{Pointer, Problem, Problems};
 use policy::{
-    Caller, Code, Compile, Exchange, Fault, Phase, Policy, PolicyKind, Posture, Refusal, RouteFacts, Stage,
-    Step,
+    Caller, Code, Compile, Exchange, Fault, Phase, Policy, PolicyKind, Posture, Refusal, RouteFacts,
+    Stage, Step,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
