@@ -86,6 +86,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "subscription",
             "schedule",
             "rule",
+            "cedar",
             "rate",
             "header",
             "identity",
@@ -306,6 +307,7 @@ proptest! {
                 "any_of" | "all_of" => {
                     json!({ "policies": [{ "api_key": { "query": "a" } }, { "api_key": {} }] })
                 }
+                "cedar" => json!({ "policies": "permit(principal, action, resource);" }),
                 "rule" => json!({ "rules": [
                     { "if": "request.headers.a == 'a'", "then": "deny" },
                     { "if": "request.path.contains('a')", "then": "allow" },

@@ -42,6 +42,7 @@ mod authorize {
     mod caller;
 
     pub(crate) mod acl;
+    pub(crate) mod cedar;
     pub(crate) mod rule;
     pub(crate) mod schedule;
     pub(crate) mod scope;
@@ -80,6 +81,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &authorize::subscription::KIND, // whether a plan has this
     &authorize::schedule::KIND,     // when
     &authorize::rule::KIND,         // rules in CEL
+    &authorize::cedar::KIND,        // policies in Cedar
     &limit::rate::KIND,             // how many calls in a window
     &transform::header::KIND,       // set, add, remove header fields
     &transform::identity::KIND,     // who calls, for the upstream

@@ -71,7 +71,10 @@ async fn answered(at: &str) -> (String, String) {
         "version: 1
 listeners: [ {{ name: web, bind: '127.0.0.1:0' }} ]
 apis:
-  - {{ name: bad, path: /bad, policies: [ {{ fails: {{ at: {at} }} }} ], routes: [ {{ name: a, respond: {{ status: 204 }} }} ] }}
+  - name: bad
+    path: /bad
+    policies: [ {{ fails: {{ at: {at} }} }} ]
+    routes: [ {{ name: a, respond: {{ status: 204 }} }} ]
   - {{ name: good, path: /good, routes: [ {{ name: a, respond: {{ status: 204 }} }} ] }}
 "
     );
@@ -97,8 +100,8 @@ apis:
         client.write_all(request.as_bytes()).await.expect("sent");
         let mut answer = String::new();
         let read = client.read_to_string(&mut answer);
-        let read = tokio::time::timeout(Duration::from_secs(if at == "hang" { 1 } else { 60 }), read);
-        let _ = read.await;
+        let patience = Duration::from_secs(if at == "hang" { 1 } else { 60 });
+        let _ = tokio::time::timeout(patience, read).await;
         all.push(answer);
     }
     let good = all.pop().unwrap_or_default();
@@ -155,7 +158,8 @@ apis:
 ";
 
 /// What is authorised is what the caller sent: what `transform` writes, and what a route makes of
-/// the path, comes after it, wherever it stands in the document. There is no way to write it before.
+/// the path, comes after it, wherever it stands in the document. There is no way to write it
+/// before.
 ///
 /// Seen to fail: with the phase of `header` set to `admit`, the role is seen.
 #[tokio::test]
@@ -178,8 +182,8 @@ async fn fa_E23_nothing_is_changed_between_what_is_authorised_and_its_authorisat
 
 /// The same verdict over an upgrade, an extended CONNECT, gRPC and plain calls of either version.
 ///
-/// Seen to fail: with policies run only where `x.request.upgrade` is none, the upgrades are asked of
-/// the upstream (502).
+/// Seen to fail: with policies run only where `x.request.upgrade` is none, the upgrades are asked
+/// of the upstream (502).
 #[tokio::test]
 async fn fa_E29_a_verdict_is_the_same_by_every_way() {
     let gateway = Gateway::new(GUARDED);
