@@ -38,9 +38,7 @@ impl FromStr for Moment {
     fn from_str(text: &str) -> Result<Self, String> {
         let time = match text.parse::<Date>() {
             // A day has ten characters; what is longer is a time, and needs its zone.
-            Ok(date) if text.len() == 10 => {
-                TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0))
-            },
+            Ok(date) if text.len() == 10 => TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)),
             _ => text.parse::<Timestamp>(),
         };
         let seconds = time.ok().and_then(|time| u64::try_from(time.as_second()).ok());
@@ -126,8 +124,16 @@ mod tests {
     #[test]
     fn refuses_what_is_no_point_in_time() {
         for text in [
-            "", "2027", "2027-02-30", "2027-01-31T18:00", "2027-01-31T18:00:00", "1969-12-31",
-            "1801353600", "20270131", "tomorrow", "2027-01-31T18:00:00[Europe/Berlin]",
+            "",
+            "2027",
+            "2027-02-30",
+            "2027-01-31T18:00",
+            "2027-01-31T18:00:00",
+            "1969-12-31",
+            "1801353600",
+            "20270131",
+            "tomorrow",
+            "2027-01-31T18:00:00[Europe/Berlin]",
         ] {
             assert!(text.parse::<Moment>().is_err(), "{text} was taken for a point in time");
         }

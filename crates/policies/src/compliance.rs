@@ -55,7 +55,20 @@ fn uses(document: &Document) -> Vec<&PolicyUse> {
 #[test]
 fn the_table_stands_in_the_order_policies_run() {
     let names: Vec<_> = REGISTRY.kinds().iter().map(|kind| kind.name).collect();
-    assert_eq!(names, ["access_log", "ip", "body_size", "api_key", "rate", "header"]);
+    assert_eq!(
+        names,
+        [
+            "access_log",
+            "ip",
+            "body_size",
+            "api_key",
+            "introspect",
+            "external",
+            "opa",
+            "rate",
+            "header"
+        ]
+    );
     let phases: Vec<Phase> = REGISTRY.kinds().iter().map(|kind| kind.phase).collect();
     assert!(phases.is_sorted(), "{phases:?}");
 }
@@ -260,6 +273,9 @@ proptest! {
                 "rate" => json!({ "limit": 2, "window": "1s", "by": { "header": "a" } }),
                 "header" => json!({ "request": { "set": { "a": "{b}" } } }),
                 "api_key" => json!({ "query": "a" }),
+                "introspect" => json!({ "endpoint": "http://a", "query": "a" }),
+                "external" => json!({ "url": "http://a", "request_headers": ["a"] }),
+                "opa" => json!({ "url": "http://a", "decision": "a", "body": 2 }),
                 _ => json!({ "query": true, "request_headers": ["a"] }),
             });
             for settings in places {

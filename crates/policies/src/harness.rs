@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use base::{Pointer, Problems};
+use futures_util::FutureExt;
 use policy::{
-    Application, Carry, Compile, Connection, Directory, Exchange, Flow, Policy, PolicyKind,
+    Application, Carry, Compile, Connection, Directory, Exchange, Flow, Key, Policy, PolicyKind,
     Refusal, Step,
 };
 use serde_json::Value;
@@ -29,7 +30,7 @@ impl Bench {
             organization: Some("acme".into()),
             ..Application::default()
         };
-        directory.add_key(sha256, &Arc::new(application), "1".into());
+        directory.add_key(Key::new(sha256, Arc::new(application), "1".into())).unwrap();
         Self { directory: Arc::new(directory), ..Self::default() }
     }
 
@@ -66,11 +67,18 @@ pub(crate) fn exchange() -> Exchange {
     exchange
 }
 
-/// What a step says, where it says it at once.
-pub(crate) fn refusal(step: Step<'_>) -> Option<Box<Refusal>> {
+/// What a step says; it waits for nothing but servers that answer at once.
+pub(crate) fn flow(step: Step<'_>) -> Flow {
     match step {
-        Step::Done(Flow::Refuse(refusal)) => Some(refusal),
-        Step::Done(Flow::Continue | Flow::Reply(_)) => None,
-        Step::Wait(_) => panic!("the policy waits"),
+        Step::Done(flow) => flow,
+        Step::Wait(flow) => flow.now_or_never().expect("the policy waits"),
+    }
+}
+
+/// The refusal that a step says.
+pub(crate) fn refusal(step: Step<'_>) -> Option<Box<Refusal>> {
+    match flow(step) {
+        Flow::Refuse(refusal) => Some(refusal),
+        Flow::Continue | Flow::Reply(_) => None,
     }
 }

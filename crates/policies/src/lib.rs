@@ -2,6 +2,7 @@
 //! they run. Everything else about a policy stands in its own folder; how to add one is told in
 //! `docs/add-a-policy.md`.
 
+mod asked;
 mod digits;
 mod jose;
 mod manual;
@@ -21,6 +22,13 @@ mod admit {
 /// Who is calling.
 mod authenticate {
     pub(crate) mod api_key;
+    pub(crate) mod external;
+    pub(crate) mod introspect;
+    pub(crate) mod shown;
+}
+/// What they may do.
+mod authorize {
+    pub(crate) mod opa;
 }
 /// How much.
 mod limit {
@@ -33,12 +41,15 @@ mod transform {
 
 /// Every policy there is.
 pub static REGISTRY: policy::Registry = policy::Registry::new(&[
-    &watch::access_log::KIND,     // a JSON line per exchange
-    &admit::ip::KIND,             // who may come, by address
-    &admit::body_size::KIND,      // how long a body may be
-    &authenticate::api_key::KIND, // who has this key
-    &limit::rate::KIND,           // how many calls in a window
-    &transform::header::KIND,     // set, add, remove header fields
+    &watch::access_log::KIND,        // a JSON line per exchange
+    &admit::ip::KIND,                // who may come, by address
+    &admit::body_size::KIND,         // how long a body may be
+    &authenticate::api_key::KIND,    // who has this key
+    &authenticate::introspect::KIND, // whose token the server says is active
+    &authenticate::external::KIND,   // whom an authorizer of yours lets in
+    &authorize::opa::KIND,           // what rules in Rego allow
+    &limit::rate::KIND,              // how many calls in a window
+    &transform::header::KIND,        // set, add, remove header fields
 ]);
 
 pub use schema::schemas;

@@ -79,7 +79,8 @@ pub struct Grant {
     pub groups: Vec<Box<str>>,
     /// All it says, as it came.
     pub claims: Map<String, Value>,
-    /// When it ends, since 1970; none where whoever reads it asks its source each time, as with keys.
+    /// When it ends, since 1970; none where whoever reads it asks its source each time, as with
+    /// keys.
     pub expires: Option<Duration>,
 }
 

@@ -13,7 +13,7 @@ use policy::{Answer, Call, Remote, Unanswered};
 
 use super::{Findings, Inputs};
 use crate::UpstreamTls;
-use crate::tls::{self, Files};
+use crate::tls::{self, Files, Towards};
 
 /// Makes ways to servers beside the request's way.
 pub trait Remotes {
@@ -88,8 +88,7 @@ impl policy::World for World<'_> {
 
     fn remote(&self, tls: &v1::UpstreamTls, at: &Pointer) -> Result<Arc<dyn Remote>, Problems> {
         let mut findings = Findings::default();
-        let protocol = v1::UpstreamProtocol::Auto;
-        let tls = tls::client(tls, protocol, at, self.files, self.inputs, &mut findings);
+        let tls = tls::client(tls, Towards::Server, at, self.files, self.inputs, &mut findings);
         self.warnings.borrow_mut().extend(findings.warnings);
         let Some(tls) = tls else { return Err(findings.problems) };
         self.read.borrow_mut().extend(tls.files.iter().cloned());

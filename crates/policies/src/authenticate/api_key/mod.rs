@@ -38,13 +38,14 @@ use std::sync::Arc;
 use base::{Pointer, Problem, Problems};
 use policy::message::{Known, Name, Request};
 use policy::{
-    Caller, Code, Compile, Directory, Exchange, Fault, Phase, Policy, PolicyKind, Posture, Refusal,
-    Stage, Step,
+    Caller, Code, Compile, Directory, Exchange, Fault, KeyState, Phase, Policy, PolicyKind,
+    Posture, Refusal, Stage, Step,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::shown::MULTIPLE_CREDENTIALS;
 use crate::secret_names::SecretNames;
 use credential::Found;
 
@@ -54,7 +55,7 @@ pub(crate) static KIND: PolicyKind = PolicyKind {
     manual: crate::manual::manual!(),
     stage: Stage::Stable,
     posture: Posture { untrusted_callers: true, untrusted_upstreams: true, buffers: false },
-    codes: &[&MISSING, &INVALID, &SEVERAL],
+    codes: &[&MISSING, &INVALID, &MULTIPLE_CREDENTIALS],
     schema: PolicyKind::schema_of::<Settings>,
     compile,
 };
@@ -77,16 +78,6 @@ static INVALID: Code = Code {
     proxy_error: "http_request_denied",
     fault: Fault::Caller,
     cure: "Check the key: it may be mistyped, replaced or withdrawn.",
-};
-
-static SEVERAL: Code = Code {
-    name: "multiple_credentials",
-    status: 400,
-    grpc: 3,
-    title: "The request shows several credentials",
-    proxy_error: "http_request_denied",
-    fault: Fault::Caller,
-    cure: "Send one API key.",
 };
 
 /// Where the key stands, and how the upstream learns who calls.
@@ -220,16 +211,18 @@ impl Policy for ApiKey {
             Found::One(sha256) => self.directory.by_key(&sha256),
             Found::None => return Step::refuse(self.refusal(&MISSING).absent()),
             Found::TooLong => None,
-            Found::Several => return Step::refuse(Refusal::new(&SEVERAL)),
+            Found::Several => return Step::refuse(Refusal::new(&MULTIPLE_CREDENTIALS)),
         };
-        let Some((application, credential)) = known else {
-            return Step::refuse(self.refusal(&INVALID));
-        };
+        let live = known.filter(|key| key.state(exchange.wall) == KeyState::Live);
+        let Some(key) = live else { return Step::refuse(self.refusal(&INVALID)) };
+        if let Err(code) = key.application().may_call() {
+            return Step::refuse(Refusal::new(code));
+        }
         let caller = Caller {
-            application: Some(application.clone()),
-            credential: credential.clone(),
+            application: Some(key.application().clone()),
+            credential: key.id().clone(),
             by: KIND.name,
-            grant: None,
+            grant: key.grant().cloned(),
         };
         self.tell(exchange, &caller);
         exchange.caller = Some(caller);

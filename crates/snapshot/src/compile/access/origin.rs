@@ -44,9 +44,7 @@ impl Origin {
         let word = self.list.word();
         match self.file {
             None => Pointer::root().key(word).index(self.item as usize),
-            Some(file) => {
-                Pointer::root().key("long_lists").key(word).index(usize::from(file))
-            }
+            Some(file) => Pointer::root().key("long_lists").key(word).index(usize::from(file)),
         }
     }
 

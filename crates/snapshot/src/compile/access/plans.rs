@@ -45,7 +45,11 @@ fn part(
     PlanPart {
         api: api.as_str().into(),
         version: part.and_then(|part| part.version.as_deref()).map(Into::into),
-        routes: part.map_or(&[][..], |part| &part.routes).iter().map(|it| it.as_str().into()).collect(),
+        routes: part
+            .map_or(&[][..], |part| &part.routes)
+            .iter()
+            .map(|it| it.as_str().into())
+            .collect(),
         methods: part.map_or_else(Box::default, |part| {
             matches::methods(&part.methods, &at.key("methods"), findings)
         }),
@@ -70,7 +74,8 @@ fn check(versions: &[&v1::Api], part: &Written, at: &Pointer, findings: &mut Fin
             continue;
         }
         let at = at.key("routes").index(number);
-        let problem = unknown(&at, &format!("route of API `{}` named", part.api), name, known.clone());
+        let problem =
+            unknown(&at, &format!("route of API `{}` named", part.api), name, known.clone());
         let hint = problem.hint.as_deref().unwrap_or_default();
         let hint = format!("{hint}; routes in plans need a `name`");
         findings.problem(Problem { hint: Some(hint), ..problem });
