@@ -1,6 +1,7 @@
 //! From a path to a snapshot: the first two stages of a configuration's life.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::{Machine, Report, Schema, Surroundings, Written};
@@ -10,6 +11,7 @@ use snapshot::{Inputs, Snapshot};
 
 use crate::lastgood::{Store, WithSaved};
 use crate::supervise::Start;
+use crate::vault::{Vault, WithVault};
 
 /// Reads and compiles documents, again and again, with the state that outlives them.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub struct Loader {
     schema: Schema,
     carry: Carry,
     remotes: Remotes,
+    vault: Arc<Vault>,
     revision: u64,
 }
 
@@ -50,7 +53,7 @@ impl Loader {
 
     /// A loader whose first snapshot has this revision.
     pub fn starting_at(revision: u64) -> Self {
-        Self { schema: schema(), carry: Carry::default(), remotes: Remotes::default(), revision }
+        Self { schema: schema(), carry: Carry::default(), remotes: Remotes::default(), vault: Arc::default(), revision }
     }
 
     /// What to start by: the document at `path`; or, where that is broken or brought serving
@@ -106,7 +109,8 @@ impl Loader {
     }
 
     fn load_around(&self, path: &Path, around: &dyn Surroundings) -> Result<Loaded, Report> {
-        let written = config::read(path, &self.schema, around)
+        let (first, vault) = (self.inputs(), self.vault.clone());
+        let written = config::read(path, &self.schema, &WithVault::new(around, &vault, &first))
             .map_err(|report| snapshot::complete(report, &self.inputs()))?;
         let inputs = self.inputs();
         match snapshot::compile(&written, &inputs) {
@@ -118,6 +122,11 @@ impl Loader {
             }
             Err(problems) => Err(written.report(&problems)),
         }
+    }
+
+    /// The secrets of a vault that documents refer to.
+    pub fn vault(&self) -> Arc<Vault> {
+        self.vault.clone()
     }
 
     fn inputs(&self) -> Inputs<'_> {
@@ -137,6 +146,7 @@ impl Loader {
     pub fn taken(&mut self) {
         self.revision += 1;
         self.carry.sweep();
+        self.vault.settle();
     }
 }
 

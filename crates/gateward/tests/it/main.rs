@@ -4,6 +4,7 @@
 mod certificates;
 mod clients;
 mod commands;
+mod deciders;
 mod examples;
 mod faults;
 mod grpc;
@@ -13,3 +14,4 @@ mod operations;
 mod reload;
 mod streams;
 mod traffic;
+mod vault;

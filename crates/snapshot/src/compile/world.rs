@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,19 @@ impl Remote for Nowhere {
         let nothing = Unanswered::Unreachable("no server is called from here".into());
         Box::pin(std::future::ready(Err(nothing)))
     }
+}
+
+/// A way to servers that no policy calls, trusted as `tls` says; files in it start at `folder`.
+///
+/// # Errors
+/// Everything that is wrong with `tls`.
+pub fn remote(
+    tls: &v1::UpstreamTls,
+    folder: &Path,
+    inputs: &Inputs<'_>,
+) -> Result<Arc<dyn Remote>, Problems> {
+    let files = Files { around: inputs.around, folder };
+    policy::World::remote(&World::new(inputs, &files), tls, &Pointer::root())
 }
 
 /// Files and servers, and what was made of them.

@@ -109,6 +109,9 @@ pub(super) struct CheckResponse {
     pub(super) denied_response: Option<DeniedResponse>,
     #[prost(message, optional, tag = "3")]
     pub(super) ok_response: Option<OkResponse>,
+    /// That it failed.
+    #[prost(message, optional, tag = "5")]
+    pub(super) error_response: Option<DeniedResponse>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -318,6 +321,9 @@ fn message(body: &[u8]) -> Option<&[u8]> {
 
 fn decide(response: CheckResponse) -> Verdict {
     let code = response.status.as_ref().map_or(0, |status| status.code);
+    if response.error_response.is_some() {
+        return Verdict::Nothing(format!("it says that it failed, with gRPC status {code}"));
+    }
     match (code, response.denied_response, response.ok_response) {
         (0, None, ok) => {
             let ok = ok.unwrap_or_default();
@@ -402,6 +408,11 @@ mod tests {
             ..CheckResponse::default()
         };
         assert!(is_nothing(&answer(framed(&both), "0")), "status 0 with a denial");
+        let failed = CheckResponse {
+            error_response: Some(DeniedResponse::default()),
+            ..CheckResponse::default()
+        };
+        assert!(is_nothing(&answer(framed(&failed), "0")), "status 0 with a failure");
         let both = CheckResponse {
             status: Some(Status { code: 7, message: String::new() }),
             ok_response: Some(OkResponse::default()),

@@ -205,7 +205,8 @@ fn ext_authz_allows_and_denies() {
         body: "later".into(),
     };
     let status = Some(GrpcStatus { code: 7, message: "no".into() });
-    let denied = CheckResponse { status, denied_response: Some(denied), ok_response: None };
+    let denied =
+        CheckResponse { status, denied_response: Some(denied), ..CheckResponse::default() };
     servers.answer(check(&denied));
     let mut x = exchange();
     let Flow::Reply(reply) = flow(policy.on_request(&mut x)) else { panic!("no reply") };
