@@ -113,7 +113,7 @@ fn ext_authz_is_spoken_as_envoy_speaks_it() {
     assert_eq!(seen["headers"]["x-a"], "one,two");
     assert_eq!((&seen["body"], &seen["timed"]), (&json!("a=1"), &json!(true)));
     assert_eq!((&seen["scheme"], &seen["source"]), (&json!("http"), &json!("127.0.0.1")));
-    assert_eq!(seen["context"], json!({ "api": "orders", "version": "v1", "route": "orders" }));
+    assert_eq!(seen["context"], json!({ "api": "orders", "version": "v1", "route": "/*" }));
     assert_eq!(header_seen(&echo, "x-gone"), None, "{echo}");
     let own = header_seen(&echo, "x-unlisted");
     assert_eq!(own.as_deref(), Some("own"), "what is not listed passes neither way");

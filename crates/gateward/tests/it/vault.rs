@@ -168,7 +168,7 @@ fn what_can_not_be_read_refuses_the_document() {
         (&good, "secret/team/orders#key|base64", "is not base64"),
         (&wrong, "secret/team/orders#key", "the vault answered 403"),
         (away, "secret/team/orders#key", "can't be reached"),
-        ("{ address: \"file:///etc\", token: root }", "secret/a#b", "neither http nor https"),
+        ("{ address: \"file:///etc\", token: root }", "secret/a#b", "the URL can't be called"),
         ("{ token: root }", "secret/a#b", "no vault is named"),
         ("{ address: \"http://127.0.0.1:1\" }", "secret/a#b", "there is no token"),
         ("{ address: 7 }", "secret/a#b", "secrets"),
