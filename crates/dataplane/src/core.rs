@@ -108,11 +108,11 @@ impl Core {
 
     /// Waits until what runs has no API of this name and version any more; for ever where there is
     /// none to wait for.
-    pub async fn unpublished(&self, api: Option<(Arc<str>, Option<Arc<str>>)>) {
-        let Some((name, version)) = api else { return std::future::pending().await };
+    pub async fn unpublished(&self, route: Option<Arc<policy::RouteNames>>) {
+        let Some(names) = route else { return std::future::pending().await };
         loop {
             let swapped = self.swapped.notified();
-            if !self.running().snapshot.has_api(&name, version.as_deref()) {
+            if !self.running().snapshot.has_api(&names.api, names.version.as_deref()) {
                 return;
             }
             swapped.await;

@@ -32,6 +32,8 @@ mod worker;
 
 pub use accept::keeper::{Keeper, NoKeeper, Role};
 pub use codec::normalize::canonical;
+pub use dispatch::find as find_route;
+pub use enforce::names::admit_fields;
 pub use live::{Handle, Options, Pulse, StartError, prepare, start};
 pub use observe::Observer;
 pub use observe::reloads::{LastReloads, Refused, Reloads, Taken};

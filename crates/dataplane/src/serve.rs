@@ -40,8 +40,8 @@ pub(crate) async fn serve<C: Client>(core: &Rc<Core>, x: &mut Exchange, client: 
     let interim = Interim::default();
     let routed = admit(&running, x);
     let routed = routed.and_then(|listener| route(&running, listener, x));
-    let mut passage =
-        Passage::new(routed.as_ref().map_or(&snapshot.fallback, |route| &route.chain));
+    let chain = routed.as_ref().map_or(&snapshot.fallback, |route| &route.chain);
+    let mut passage = Passage::new(chain, &core.timers);
     let route = routed.as_ref().ok().map(|route| &***route);
     let crowded = crowded(core, &running, route, x, client);
     client.keep_pace(pace(&running, route, x));
@@ -200,12 +200,11 @@ async fn tunnel_while_published<C: Client>(
     client: &mut C,
     upstream: Upgraded,
 ) {
-    let route = x.route.as_ref();
-    let api = route.map(|route| (route.api.clone(), route.version.clone()));
+    let names = x.route.as_ref().map(|route| route.names.clone());
     tokio::select! {
         biased;
         () = client.tunnel(x, upstream) => {}
-        () = core.unpublished(api) => {}
+        () = core.unpublished(names) => {}
     }
 }
 

@@ -70,6 +70,12 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print the JSON Schema of documents, for editors.
     Schema,
+    /// Hash passwords, for the users of the `basic` policy.
+    Password {
+        /// What to do.
+        #[command(subcommand)]
+        command: PasswordCommand,
+    },
     /// Start a small orders API and a gateway in front of it, and print calls to try.
     Demo(DemoArgs),
     /// Print the version.
@@ -201,6 +207,9 @@ pub struct ExplainArgs {
     /// The listener it comes by; found from the URL's scheme and port unless said.
     #[arg(long, value_name = "NAME")]
     pub listener: Option<String>,
+    /// The address it comes from.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub client: std::net::IpAddr,
     /// The document: a file, or a directory whose files add up.
     #[arg(
         short,
@@ -213,6 +222,13 @@ pub struct ExplainArgs {
     /// In which form to answer.
     #[arg(long, default_value = "text", value_name = "FORM")]
     pub format: LogFormat,
+}
+
+/// A subcommand of `password`.
+#[derive(Debug, Subcommand)]
+pub enum PasswordCommand {
+    /// Read a password, from the terminal or from standard input, and print its hash.
+    Hash,
 }
 
 /// Flags of `demo`.

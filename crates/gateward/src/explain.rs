@@ -1,6 +1,7 @@
 //! `gateward explain`: what would happen to a request, and why. Nothing is sent anywhere.
 
 mod answer;
+mod judge;
 mod print;
 
 use std::sync::Arc;
@@ -14,10 +15,13 @@ use crate::load::Loader;
 use crate::run::fail;
 use crate::terminal;
 use answer::Answer;
+use judge::Heard;
 
 /// `gateward explain`.
 pub fn explain(args: &ExplainArgs) -> Exit {
-    let loaded = match Loader::new().load(&args.config) {
+    let heard = Heard::default();
+    let loader = Loader::new();
+    let loaded = match loader.load_with(&args.config, &heard) {
         Ok(loaded) => loaded,
         Err(report) => {
             eprint!("{}", report.render(terminal::colours_err()));
@@ -40,7 +44,15 @@ pub fn explain(args: &ExplainArgs) -> Exit {
         &asked.headers,
         listener.limits.paths,
     ) {
-        Ok(request) => Answer::new(&loaded.snapshot, listener, &request),
+        Ok(request) => {
+            let answer = Answer::new(&loaded.snapshot, listener, &request);
+            let judged = judge::judge(&loaded.snapshot, listener, request, args.client, &heard);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            match runtime.map(|runtime| runtime.block_on(judged)) {
+                Ok(verdicts) => answer.judged(verdicts),
+                Err(error) => return fail(&format!("the policies can't be asked: {error}")),
+            }
+        }
         Err(refusal) => Answer::refused(listener, &refusal),
     };
     match args.format {
@@ -140,6 +152,7 @@ mod tests {
             url: url.into(),
             headers: headers.iter().map(|field| (*field).to_owned()).collect(),
             listener: None,
+            client: [127, 0, 0, 1].into(),
             config: "gateward.yaml".into(),
             format: LogFormat::Text,
         })

@@ -108,12 +108,30 @@ impl Loader {
         self.load_around(path, &Machine)
     }
 
+    /// The same, with other ways to servers than the real ones.
+    ///
+    /// # Errors
+    /// As [`Loader::load`].
+    pub fn load_with(&self, path: &Path, remotes: &dyn snapshot::Remotes) -> Result<Loaded, Report> {
+        self.compile(path, &Machine, &self.inputs(remotes))
+    }
+
     fn load_around(&self, path: &Path, around: &dyn Surroundings) -> Result<Loaded, Report> {
-        let (first, vault) = (self.inputs(), self.vault.clone());
-        let written = config::read(path, &self.schema, &WithVault::new(around, &vault, &first))
-            .map_err(|report| snapshot::complete(report, &self.inputs()))?;
-        let inputs = self.inputs();
-        match snapshot::compile(&written, &inputs) {
+        self.compile(path, around, &self.inputs(&self.remotes))
+    }
+
+    fn compile(
+        &self,
+        path: &Path,
+        around: &dyn Surroundings,
+        inputs: &Inputs<'_>,
+    ) -> Result<Loaded, Report> {
+        // Whatever policies call: what a document refers to is read.
+        let own = self.inputs(&self.remotes);
+        let around = WithVault::new(around, &self.vault, &own);
+        let written = config::read(path, &self.schema, &around)
+            .map_err(|report| snapshot::complete(report, inputs))?;
+        match snapshot::compile(&written, inputs) {
             Ok(snapshot) => {
                 let mut files = written.depends.clone();
                 files.extend(certificate_files(&snapshot));
@@ -129,10 +147,10 @@ impl Loader {
         self.vault.clone()
     }
 
-    fn inputs(&self) -> Inputs<'_> {
+    fn inputs<'a>(&'a self, remotes: &'a dyn snapshot::Remotes) -> Inputs<'a> {
         Inputs {
             registry: &policies::REGISTRY,
-            remotes: &self.remotes,
+            remotes,
             carry: &self.carry,
             around: &Machine,
             authorities: &snapshot::system_authorities,

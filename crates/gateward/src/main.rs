@@ -10,6 +10,7 @@ mod lastgood;
 mod load;
 mod logging;
 mod pages;
+mod password;
 mod reload;
 mod run;
 mod schema;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Schema => schema::schema(),
+        Command::Password { command } => password::password(&command),
         Command::Demo(args) => demo::demo(args),
         Command::Version(args) => version::version(&args),
         Command::Completions(args) => cli::completions(&args),

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::instance::Instance;
 use crate::load::Loader;
+use crate::pages;
 use crate::watch::Files;
 
 /// What is wrong with a document that nothing is wrong with but what came of it.
@@ -97,6 +98,7 @@ impl Follower {
         if let Err(what) = self.instance.open_admin(new.admin.as_ref()) {
             return Err(self.note_refusal(reason, &what, json!([{ "what": what }])));
         }
+        pages::gather(&new);
         if let Err(problems) = self.instance.handle().swap(new.clone()) {
             // What runs keeps its admin listener; it was open a moment ago.
             let _ = self.instance.open_admin(old.admin.as_ref());

@@ -134,6 +134,7 @@ fn start_and_serve(
         eprint!("{}", report.render(terminal::colours_err()));
         (Exit::Refused, report.render(false))
     })?;
+    pages::gather(&loaded.snapshot);
     for warning in &loaded.snapshot.warnings {
         tracing::warn!(at = %warning.at, "{}", warning.what);
     }

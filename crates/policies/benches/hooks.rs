@@ -6,16 +6,21 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base::{Pointer, RequestId};
 use gateward_policies::REGISTRY;
-use policy::message::Known;
+use policy::message::{Known, Method};
 use policy::{
     Application, Carry, Compile, Condition, Connection, Directory, Exchange, Policy, RouteFacts,
+    Step,
 };
 use serde_json::{Value, json};
+
+/// Of `secret`.
+const HASH: &str = "$2b$04$DfWKlDnNxfexwK8uF/Xkve9IkGgCgqeM1EnOVMAXzxFztpaWLYdM2";
 
 const ROUNDS: usize = 100;
 const CALLS: u32 = 5_000;
@@ -31,6 +36,15 @@ fn main() {
         ("api_key", json!({})),
         ("api_key", json!({ "header": "x-api-key", "query": "key" })),
         ("rate", json!({ "limit": 1_000_000, "window": "1s", "by": "client" })),
+        ("any_of", json!({ "policies": [{ "api_key": { "header": "x-a" } }, { "api_key": {} }] })),
+        ("optional", json!({ "policy": { "api_key": {} } })),
+        ("anonymous", json!({})),
+        (
+            "rule",
+            json!({ "rules": [
+            { "if": "request.method == 'GET' && request.path.startsWith('/orders/')", "then": "allow" },
+        ] }),
+        ),
         (
             "rate",
             json!({ "windows": [
@@ -38,7 +52,9 @@ fn main() {
         ] }),
         ),
         ("header", json!({ "request": { "set": { "X-A": "1" }, "remove": ["x-b"] } })),
+        ("identity", json!({})),
         ("access_log", json!({})),
+        ("upstream_auth", json!({ "bearer": "abc" })),
     ] {
         let bench = Bench::new(name, &settings);
         let mut calls = 0;
@@ -54,6 +70,7 @@ fn main() {
         let settings = settings.to_string();
         report(&format!("{name} {}", settings.get(..24).unwrap_or(&settings)), cost - base);
     }
+    credentials(base);
     for text in [
         "request.method == \"GET\"",
         "request.path.startsWith(\"/a\") && request.headers[\"accept\"] != \"\"",
@@ -65,6 +82,79 @@ fn main() {
             let _ = black_box(condition.holds(exchange));
         });
         report(&format!("when: {}", text.get(..28).unwrap_or(text)), cost - base);
+    }
+}
+
+/// Those who show a credential: what it costs to find it good, and the fields it stands in.
+fn credentials(base: f64) {
+    let user = json!({ "name": "anna", "hash": HASH });
+    let secret = "a secret of the case files";
+    let public = "MCowBQYDK2VwAyEAeWKkvrL/K+A/hJuiCiFwaOD/4JUMZyfz+3lt5LF8tfY=";
+    let signature = |key: Value| json!({ "keys": [key], "nonce": "optional" });
+    let input = "sig=(\"@method\" \"@authority\" \"@path\" \"@query\");created=1790000000;\
+                 keyid=\"a\"";
+    for (name, settings, fields) in [
+        ("basic", json!({ "users": [user] }), vec![("authorization", "Basic YW5uYTpzZWNyZXQ=")]),
+        (
+            "hmac",
+            json!({ "keys": [{ "id": "a", "secret": secret }] }),
+            vec![
+                ("date", "Mon, 21 Sep 2026 14:13:20 GMT"),
+                (
+                    "signature",
+                    "keyId=\"a\",headers=\"(request-target) host date\",\
+                     signature=\"i91J3p32oZgdUEEAq9mt5aThktWMrAmXIxvMMp0TDcQ=\"",
+                ),
+            ],
+        ),
+        (
+            "signature",
+            signature(json!({ "id": "a", "algorithm": "hmac-sha256", "secret": secret })),
+            vec![
+                ("signature-input", input),
+                ("signature", "sig=:aXigURpS8B3FGV9D49rtZZ4s9g6lk1Mnr5hlg3MuIl4=:"),
+            ],
+        ),
+        (
+            "signature",
+            signature(json!({ "id": "a", "algorithm": "ed25519", "public_key": public })),
+            vec![
+                ("signature-input", input),
+                (
+                    "signature",
+                    "sig=:xUnVSahx/FbEkejBGCB43HfovWgphMU8C8hsSHTU5SEBn1IZ+9NpXxI43xPJDQ7M05+lTb0uTJ\
+                     kzIoK+dznrBA==:",
+                ),
+            ],
+        ),
+    ] {
+        let bench = Bench::new(name, &settings);
+        let show = |exchange: &mut Exchange| {
+            ready(exchange);
+            exchange.request.method = Method::Get;
+            for (name, value) in &fields {
+                exchange.request.headers.append(name, value);
+            }
+        };
+        let mut first = exchange();
+        show(&mut first);
+        settle(bench.policy.on_request(&mut first));
+        assert!(first.caller.is_some(), "{name} lets nobody in");
+        let cost = time(|exchange| {
+            show(exchange);
+            bench.run(exchange);
+        });
+        let settings = settings.to_string();
+        report(&format!("{name} {}", settings.get(..24).unwrap_or(&settings)), cost - base);
+    }
+}
+
+/// Sees a step through, however long that takes.
+fn settle(step: Step<'_>) {
+    if let Step::Wait(mut flow) = step {
+        while flow.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -81,10 +171,12 @@ struct Bench {
 impl Bench {
     fn new(name: &str, settings: &Value) -> Self {
         let mut directory = Directory::new();
-        let application = Arc::new(Application { name: "shop".into(), ..Application::default() });
+        let shop = Application { name: "shop".into(), ..Application::default() };
+        let number = directory.add(shop).unwrap_or_else(|taken| taken);
+        let application = directory.applications()[number].clone();
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(digest(&SHA256, b"0123456789abcdef0123456789abcdef").as_ref());
-        directory.add_key(sha256, &application, "1".into());
+        let _ = directory.add_key(policy::Key::new(sha256, application, "1".into()));
         let mut targets = Vec::new();
         let mut cx = Compile {
             directory: &Arc::new(directory),
@@ -102,8 +194,8 @@ impl Bench {
     }
 
     fn run(&self, exchange: &mut Exchange) {
-        black_box(self.policy.on_request(black_box(exchange)));
-        black_box(self.policy.on_response(black_box(exchange)));
+        done(self.policy.on_request(black_box(exchange)));
+        done(self.policy.on_response(black_box(exchange)));
         self.policy.on_end(black_box(exchange));
     }
 
@@ -112,6 +204,14 @@ impl Bench {
         for target in &self.targets {
             target.drain(&mut out);
         }
+    }
+}
+
+/// Sees a step through; nothing here waits for anybody.
+fn done(step: Step<'_>) {
+    if let Step::Wait(mut flow) = black_box(step) {
+        let polled = flow.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(black_box(polled).is_ready(), "the policy waits");
     }
 }
 

@@ -62,11 +62,21 @@ fn the_table_stands_in_the_order_policies_run() {
             "ip",
             "body_size",
             "api_key",
+            "basic",
+            "hmac",
+            "signature",
             "introspect",
             "external",
+            "any_of",
+            "all_of",
+            "optional",
+            "anonymous",
+            "rule",
             "opa",
             "rate",
-            "header"
+            "header",
+            "identity",
+            "upstream_auth",
         ]
     );
     let phases: Vec<Phase> = REGISTRY.kinds().iter().map(|kind| kind.phase).collect();
@@ -111,11 +121,12 @@ fn every_policy_has_a_manual_page_whose_examples_compile() {
         for example in examples {
             let text = example.split("```").next().unwrap();
             let document = document(kind.name, text, &schema);
+            let mut bench = Bench::with_applications(&document.applications);
             let uses = uses(&document);
             assert!(uses.iter().any(|it| it.name == kind.name), "{} is not used", kind.name);
             for it in uses {
                 let kind = REGISTRY.find(&it.name).expect(&it.name);
-                if let Err(problems) = Bench::default().compile(kind, &it.settings) {
+                if let Err(problems) = bench.compile(kind, &it.settings) {
                     panic!("{}: {problems:?}", kind.name);
                 }
             }
@@ -189,7 +200,8 @@ fn who_shows_nothing_is_told_so_by_every_policy_that_asks_who_calls() {
         for example in kind.manual.split("```yaml\n").skip(1) {
             let document = document(kind.name, example.split("```").next().unwrap(), &schema);
             for one in uses(&document).into_iter().filter(|one| one.name == kind.name) {
-                let policy = Bench::default().compile(kind, &one.settings).unwrap();
+                let mut bench = Bench::with_applications(&document.applications);
+                let policy = bench.compile(kind, &one.settings).unwrap();
                 let mut exchange = exchange();
                 if let Step::Done(Flow::Refuse(refusal)) = policy.on_request(&mut exchange) {
                     assert!(refusal.absent, "{} does not say `absent`: {refusal:?}", kind.name);
@@ -276,6 +288,14 @@ proptest! {
                 "introspect" => json!({ "endpoint": "http://a", "query": "a" }),
                 "external" => json!({ "url": "http://a", "request_headers": ["a"] }),
                 "opa" => json!({ "url": "http://a", "decision": "a", "body": 2 }),
+                "any_of" | "all_of" => {
+                    json!({ "policies": [{ "api_key": { "query": "a" } }, { "api_key": {} }] })
+                }
+                "rule" => json!({ "rules": [
+                    { "if": "request.headers.a == 'a'", "then": "deny" },
+                    { "if": "request.path.contains('a')", "then": "allow" },
+                ] }),
+                "optional" => json!({ "policy": { "api_key": { "query": "a" } } }),
                 _ => json!({ "query": true, "request_headers": ["a"] }),
             });
             for settings in places {

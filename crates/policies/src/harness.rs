@@ -30,7 +30,19 @@ impl Bench {
             organization: Some("acme".into()),
             ..Application::default()
         };
-        directory.add_key(Key::new(sha256, Arc::new(application), "1".into())).unwrap();
+        let number = directory.add(application).unwrap();
+        let application = directory.applications()[number].clone();
+        directory.add_key(Key::new(sha256, application, "1".into())).unwrap();
+        Self { directory: Arc::new(directory), ..Self::default() }
+    }
+
+    /// A directory with these applications and none of their keys.
+    pub(crate) fn with_applications(written: &[config::v1::Application]) -> Self {
+        let mut directory = Directory::new();
+        for one in written {
+            let name = one.name.as_str().into();
+            let _ = directory.add(Application { name, ..Application::default() });
+        }
         Self { directory: Arc::new(directory), ..Self::default() }
     }
 

@@ -4,6 +4,7 @@
 
 mod asked;
 mod digits;
+mod identity;
 mod jose;
 mod manual;
 mod schema;
@@ -21,14 +22,27 @@ mod admit {
 }
 /// Who is calling.
 mod authenticate {
+    mod application;
+    mod digest;
+    mod shown;
+
+    mod combination;
+
+    pub(crate) mod all_of;
+    pub(crate) mod anonymous;
+    pub(crate) mod any_of;
     pub(crate) mod api_key;
+    pub(crate) mod basic;
     pub(crate) mod external;
+    pub(crate) mod hmac;
     pub(crate) mod introspect;
-    pub(crate) mod shown;
+    pub(crate) mod optional;
+    pub(crate) mod signature;
 }
-/// What they may do.
+/// May they.
 mod authorize {
     pub(crate) mod opa;
+    pub(crate) mod rule;
 }
 /// How much.
 mod limit {
@@ -37,21 +51,38 @@ mod limit {
 /// What changes as it passes.
 mod transform {
     pub(crate) mod header;
+    pub(crate) mod identity;
+}
+
+/// How the upstream is called.
+mod upstream {
+    pub(crate) mod upstream_auth;
 }
 
 /// Every policy there is.
 pub static REGISTRY: policy::Registry = policy::Registry::new(&[
-    &watch::access_log::KIND,        // a JSON line per exchange
-    &admit::ip::KIND,                // who may come, by address
-    &admit::body_size::KIND,         // how long a body may be
-    &authenticate::api_key::KIND,    // who has this key
-    &authenticate::introspect::KIND, // whose token the server says is active
-    &authenticate::external::KIND,   // whom an authorizer of yours lets in
-    &authorize::opa::KIND,           // what rules in Rego allow
-    &limit::rate::KIND,              // how many calls in a window
-    &transform::header::KIND,        // set, add, remove header fields
+    &watch::access_log::KIND,       // a JSON line per exchange
+    &admit::ip::KIND,               // who may come, by address
+    &admit::body_size::KIND,        // how long a body may be
+    &authenticate::api_key::KIND,   // who has this key
+    &authenticate::basic::KIND,     // who knows this password
+    &authenticate::hmac::KIND,      // who signs with this secret
+    &authenticate::signature::KIND, // who signs with this key
+    &authenticate::introspect::KIND, // whose token a server calls active
+    &authenticate::external::KIND, // whom an authorizer of yours lets in
+    &authenticate::any_of::KIND,    // one of several ways
+    &authenticate::all_of::KIND,    // several ways at once
+    &authenticate::optional::KIND,  // or not at all
+    &authenticate::anonymous::KIND, // a name for strangers
+    &authorize::rule::KIND,         // rules in CEL
+    &authorize::opa::KIND, // rules in Rego
+    &limit::rate::KIND,             // how many calls in a window
+    &transform::header::KIND,       // set, add, remove header fields
+    &transform::identity::KIND,     // who calls, for the upstream
+    &upstream::upstream_auth::KIND, // what the gateway shows the upstream
 ]);
 
+pub use authenticate::basic::hash::hash_password;
 pub use schema::schemas;
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
-//! Structured fields (RFC 9651): what is needed to write them.
+//! Structured fields (RFC 9651).
+
+pub(crate) mod parse;
+pub(crate) mod value;
 
 use crate::digits::{self, Out};
 

@@ -8,7 +8,7 @@ use base::{Instant, RequestId, SpanId, TraceId};
 use smallvec::SmallVec;
 
 use crate::message::{Headers, Request, Response};
-use crate::{Caller, Code};
+use crate::{Caller, Code, Credential};
 
 /// One request and its response. Facts are typed fields, each written by one place and read by
 /// many.
@@ -44,6 +44,8 @@ pub struct Exchange {
     pub rates: SmallVec<[RateReport; 2]>,
     /// Most bytes its body may have; held to by the engine as it streams.
     pub body_limit: u64,
+    /// What the gateway proves itself with to the upstream.
+    pub credential: Option<Arc<dyn Credential>>,
     /// How the call to the upstream went.
     pub upstream: UpstreamFacts,
     /// Why it was refused, if it was.
@@ -79,6 +81,7 @@ impl Exchange {
             for_response: Headers::new(),
             rates: SmallVec::new(),
             body_limit: u64::MAX,
+            credential: None,
             upstream: UpstreamFacts::default(),
             refusal: None,
             refusal_note: None,
@@ -102,6 +105,7 @@ impl Exchange {
         self.for_response.clear();
         self.rates.clear();
         self.body_limit = u64::MAX;
+        self.credential = None;
         self.upstream = UpstreamFacts::default();
         self.refusal = None;
         self.refusal_note = None;
@@ -160,26 +164,60 @@ pub struct ClientCertificate {
     pub field: String,
 }
 
-/// What matched.
+/// What matched. One count of one `Arc` a request: with many routes, each of its lines of memory is
+/// a cold one.
 #[derive(Clone, Debug)]
 pub struct RouteFacts {
     /// The route's number in its snapshot.
     pub number: usize,
+    /// What it is called.
+    pub names: Arc<RouteNames>,
+    /// Where in the request's path the values of its parameters stand, in the order of their names.
+    pub values: Values,
+}
+
+/// Where in a path the values of parameters stand.
+pub type Values = SmallVec<[(u32, u32); 4]>;
+
+/// What a route is called, the same for all its requests.
+#[derive(Debug, Default)]
+pub struct RouteNames {
     /// The API's name.
     pub api: Arc<str>,
     /// The API's version.
     pub version: Option<Arc<str>>,
     /// The route's name.
     pub route: Arc<str>,
-    /// The path's parameters: name, and where in the request's path the value stands.
-    pub params: SmallVec<[(Arc<str>, u32, u32); 4]>,
+    /// The names of its path's parameters.
+    pub params: Arc<[Arc<str>]>,
 }
 
 impl RouteFacts {
-    /// The parameter `name`, out of the request's `path` as it was when the route was found.
-    pub fn param<'p>(&self, path: &'p str, name: &str) -> Option<&'p str> {
-        let (_, start, end) = self.params.iter().find(|(known, ..)| **known == *name)?;
-        path.get(*start as usize..*end as usize)
+    /// The API's name.
+    pub fn api(&self) -> &str {
+        &self.names.api
+    }
+
+    /// The API's version.
+    pub fn version(&self) -> Option<&str> {
+        self.names.version.as_deref()
+    }
+
+    /// The route's name.
+    pub fn route(&self) -> &str {
+        &self.names.route
+    }
+
+    /// The parameters, out of the request's `path` as it was when the route was found.
+    pub fn params<'p>(&'p self, path: &'p str) -> impl Iterator<Item = (&'p str, &'p str)> {
+        self.names.params.iter().zip(&self.values).filter_map(|(name, (start, end))| {
+            Some((&**name, path.get(*start as usize..*end as usize)?))
+        })
+    }
+
+    /// The parameter `name` of these.
+    pub fn param<'p>(&'p self, path: &'p str, name: &str) -> Option<&'p str> {
+        self.params(path).find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 }
 

@@ -9,6 +9,7 @@
 mod caller;
 mod compile;
 pub mod condition;
+mod credential;
 mod directory;
 mod exchange;
 mod issued;
@@ -26,10 +27,11 @@ mod step;
 pub use caller::{Application, Caller, Grant, Standing};
 pub use compile::{Carry, Compile, World};
 pub use condition::Condition;
+pub use credential::{Credential, Outgoing, Renewal};
 pub use directory::{Directory, Key, KeyState};
 pub use exchange::{
-    ClientCertificate, Connection, Exchange, RateReport, RouteFacts, Times, Tls, TraceContext,
-    UpstreamFacts,
+    ClientCertificate, Connection, Exchange, RateReport, RouteFacts, RouteNames, Times, Tls,
+    TraceContext, UpstreamFacts, Values,
 };
 pub use issued::{Issued, issue};
 pub use kind::{CompileFn, PolicyKind, Posture, Registry, Stage};

@@ -220,6 +220,10 @@ pub mod codes {
         CONDITION_FAILED = "condition_failed", 500, grpc 13, "proxy_configuration_error", Gateway,
             "A policy's condition could not be evaluated",
             "Mend the `when` that the log names; guard what may be missing with has() or `in`.";
+        /// A policy panicked, or waited without end.
+        POLICY_ERROR = "policy_error", 500, grpc 13, "proxy_internal_error", Gateway,
+            "A policy failed",
+            "Report it with the request id; the log names the policy and what it failed with.";
         /// No endpoint of the upstream can take the request.
         NO_HEALTHY_ENDPOINT = "no_healthy_endpoint", 503, grpc 14, "destination_unavailable",
             Upstream,

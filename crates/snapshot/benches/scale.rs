@@ -5,7 +5,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use config::{Memory, Schema};
-use gateward_snapshot::{Found, Inputs, Params, Snapshot, compile};
+use gateward_snapshot::{Found, Inputs, Snapshot, compile};
+use policy::Values;
 use policy::message::{Method, Request};
 use policy::{Carry, Registry};
 
@@ -80,7 +81,7 @@ fn find(snapshot: &Snapshot, hosts: usize, routes: usize) -> Duration {
             request
         })
         .collect();
-    let mut params = Params::new();
+    let mut params = Values::new();
     let start = cpu_time();
     for request in requests.iter().cycle().take(ROUNDS as usize) {
         let found = snapshot.router.find(0, black_box(request), &mut params);

@@ -38,7 +38,7 @@ pub use route::{
     Action, Api, Chain, ChainStep, FixedAnswer, Forward, HostRewrite, Level, Mirror, Part,
     PathRewrite, Redirect, Route, Split, Template, TemplatePart,
 };
-pub use router::{Allow, Considered, Criterion, Found, Params, Router, Verdict};
+pub use router::{Allow, Considered, Criterion, Found, Router, Verdict};
 pub use snapshot::{
     Bind, ClientAddress, InstanceLimits, Limits, Listener, ListenerTls, Protocols, ProxyProtocol,
     ShownCertificate, Snapshot, Traces,

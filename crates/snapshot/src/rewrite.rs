@@ -6,7 +6,7 @@ use std::fmt::Write;
 use policy::message::Request;
 
 use crate::path::is_safe;
-use crate::{Forward, Params, Part, PathRewrite, Redirect, Split, Template, TemplatePart};
+use crate::{Forward, Part, PathRewrite, Redirect, Split, Template, TemplatePart};
 
 /// A rewritten path that leads elsewhere than its writer meant: parameters made a dot segment or an
 /// empty first one of it. To be refused, not repaired.
@@ -29,16 +29,16 @@ impl Split {
 }
 
 impl Template {
-    /// Appends the text with values in it. `path` is the one that `params` were found in. Values
+    /// Appends the text with values in it. `path` is the one that `values` were found in. Values
     /// are pieces of a canonical path: what needs an escape has it.
-    pub fn write(&self, path: &str, params: &Params, out: &mut String) {
+    pub fn write(&self, path: &str, values: &[(u32, u32)], out: &mut String) {
         for part in &self.parts {
             match part {
                 TemplatePart::Text(text) => out.push_str(text),
-                TemplatePart::Param(name) => {
-                    let found = params.iter().find(|(known, ..)| known == name);
+                TemplatePart::Param(number) => {
+                    let found = values.get(*number);
                     let value =
-                        found.and_then(|(_, start, end)| path.get(*start as usize..*end as usize));
+                        found.and_then(|(start, end)| path.get(*start as usize..*end as usize));
                     out.push_str(value.unwrap_or_default());
                 }
             }
@@ -52,7 +52,12 @@ impl Forward {
     ///
     /// # Errors
     /// The values of parameters make a path of it that leads elsewhere.
-    pub fn path(&self, path: &str, params: &Params, out: &mut String) -> Result<(), UnsafePath> {
+    pub fn path(
+        &self,
+        path: &str,
+        values: &[(u32, u32)],
+        out: &mut String,
+    ) -> Result<(), UnsafePath> {
         let start = out.len();
         match &self.path {
             None => {
@@ -69,7 +74,7 @@ impl Forward {
                 }
                 return check_start(out.get(start..));
             }
-            Some(PathRewrite::Template(template)) => template.write(path, params, out),
+            Some(PathRewrite::Template(template)) => template.write(path, values, out),
             Some(PathRewrite::Regex(regex, to)) => {
                 let rest = path.get(self.strip..).unwrap_or(path);
                 regex.replace(if rest.is_empty() { "/" } else { rest }, to, out);
@@ -88,7 +93,7 @@ impl Redirect {
     pub fn location(
         &self,
         request: &Request,
-        params: &Params,
+        values: &[(u32, u32)],
         out: &mut String,
     ) -> Result<(), UnsafePath> {
         let target = &request.target;
@@ -109,7 +114,7 @@ impl Redirect {
         }
         let start = out.len();
         match &self.path {
-            Some(template) => template.write(&target.path, params, out),
+            Some(template) => template.write(&target.path, values, out),
             None => out.push_str(&target.path),
         }
         if let Some(query) = target.query.as_deref().filter(|_| self.keep_query) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base::Pointer;
 use config::v1::Priority;
 use policy::message::{Name, Status};
-use policy::{Condition, Phase, Policy};
+use policy::{Condition, Phase, Policy, RouteNames};
 
 use crate::regex::Regex;
 use crate::{Retry, Timeouts};
@@ -41,6 +41,8 @@ pub struct Route {
     pub number: usize,
     /// Its name, unique within its API.
     pub name: Arc<str>,
+    /// What its requests call it.
+    pub names: Arc<RouteNames>,
     /// The API it belongs to.
     pub api: Arc<Api>,
     /// Where it stands in the document.
@@ -101,9 +103,10 @@ pub enum Level {
 
 /// What happens to a request that passed its route's policies.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly every route forwards")]
 pub enum Action {
-    /// It goes to an upstream.
-    Forward(Box<Forward>),
+    /// It goes to an upstream. As it is: a box would be one more look into memory that is cold.
+    Forward(Forward),
     /// The caller is sent elsewhere.
     Redirect(Box<Redirect>),
     /// It is answered here.
@@ -192,8 +195,8 @@ pub struct Template {
 pub enum TemplatePart {
     /// Text.
     Text(Arc<str>),
-    /// A parameter's value.
-    Param(Arc<str>),
+    /// The value of the parameter of this number.
+    Param(usize),
 }
 
 /// An answer that sends the caller elsewhere.

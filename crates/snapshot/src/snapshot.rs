@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::PathBuf;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,11 +61,25 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Where in memory stands what requests look up: addresses, for whoever places it better.
+    pub fn memory(&self) -> impl Iterator<Item = Range<usize>> {
+        let routes = self.routes.iter().flat_map(|route| {
+            [place(slice::from_ref(&**route)), place(slice::from_ref(&*route.names))]
+        });
+        self.router.memory().chain(routes)
+    }
+
     /// Whether there is an API of this name and version.
     pub fn has_api(&self, name: &str, version: Option<&str>) -> bool {
         let versions = self.apis.get(name);
         versions.is_some_and(|known| known.iter().any(|one| one.as_deref() == version))
     }
+}
+
+/// The addresses of these.
+pub(crate) fn place<T>(items: &[T]) -> Range<usize> {
+    let range = items.as_ptr_range();
+    range.start.addr()..range.end.addr()
 }
 
 /// Numbers for parts of a document: other ones where anything changed.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use policy::message::{Body, Method};
-use policy::{Application, Caller, Condition, Connection, Exchange, RouteFacts, Tls};
+use policy::{Application, Caller, Condition, Connection, Exchange, RouteFacts, RouteNames, Tls};
 
 static CONNECTION: LazyLock<Arc<Connection>> = LazyLock::new(|| {
     Arc::new(Connection {
@@ -67,10 +67,13 @@ fn full() -> Exchange {
     request.body = Body::from("12345");
     exchange.route = Some(RouteFacts {
         number: 0,
-        api: "orders".into(),
-        version: Some("v1".into()),
-        route: "one".into(),
-        params: [("id".into(), 8, 10)].into_iter().collect(),
+        names: Arc::new(RouteNames {
+            api: "orders".into(),
+            version: Some("v1".into()),
+            route: "one".into(),
+            params: ["id".into()].into(),
+        }),
+        values: [(8, 10)].into_iter().collect(),
     });
     exchange.caller = Some(Caller {
         application: Some(Arc::new(Application {

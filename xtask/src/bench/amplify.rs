@@ -30,7 +30,7 @@ struct Target {
 type Send = fn(&Target, u32) -> io::Result<u32>;
 
 /// The first is what the others are measured by.
-const KINDS: [(&str, Send); 7] = [
+const KINDS: [(&str, Send); 12] = [
     ("plain request", |target, times| asked(target, times, &request("GET /", "", ""))),
     ("99 long fields", |target, times| {
         let field = |n: usize| format!("x-{n}-{}: {}\r\n", "a".repeat(100), "b".repeat(200));
@@ -48,9 +48,39 @@ const KINDS: [(&str, Send); 7] = [
         let body = format!("{}0\r\n\r\n", "1\r\na\r\n".repeat(200));
         asked(target, times, &request("POST /", "transfer-encoding: chunked\r\n", &body))
     }),
+    ("path refused", |target, times| {
+        let path = format!("GET /{}%2e%2e%2f%2e%2e%2fetc", "a/%2e%2e/b;c=%41//".repeat(200));
+        each_anew(target, times, &request(&path, "", ""))
+    }),
+    ("1000 query parameters", |target, times| {
+        let path = format!("GET /?{}", "a=%41&".repeat(999));
+        asked(target, times, &request(&path, "", ""))
+    }),
     ("TLS handshake", handshakes),
-    ("HTTP/2 request taken back", resets),
+    ("HTTP/2 request taken back", |target, times| {
+        streams(target, times, &|id| [frame(1, 5, id, HTTP2.1), cancel(id)].concat())
+    }),
+    ("HTTP/2 head of 90 cookies", |target, times| {
+        streams(target, times, &|id| {
+            let crumbs = b"\x0f\x11\x05a=bcd".repeat(90);
+            [frame(1, 5, id, &[HTTP2.1, &crumbs].concat()), cancel(id)].concat()
+        })
+    }),
+    ("HTTP/2 head in 60 frames", |target, times| {
+        streams(target, times, &|id| {
+            let mut head = frame(1, 1, id, HTTP2.1);
+            (0..60).for_each(|_| head.extend(frame(9, 0, id, b"\x0f\x11\x01a")));
+            head.extend(frame(9, 4, id, b"\x0f\x11\x01a"));
+            [head, cancel(id)].concat()
+        })
+    }),
+    ("HTTP/2 ping", |target, times| streams(target, times, &|_| frame(6, 0, 0, b"12345678"))),
 ];
+
+/// A stream is taken back.
+fn cancel(id: u32) -> Vec<u8> {
+    frame(3, 0, id, &[0, 0, 0, 8])
+}
 
 pub fn run(bed: &Bed, report: &mut Report) -> Result {
     let origin = bed.origin()?;
@@ -120,17 +150,15 @@ fn handshakes(target: &Target, times: u32) -> io::Result<u32> {
     Ok(times)
 }
 
-/// Requests that are reset as soon as they are sent, over as many connections as it takes.
-fn resets(target: &Target, times: u32) -> io::Result<u32> {
-    let (preface, fields) = HTTP2;
+/// What `of` makes of each stream's number, over as many connections as it takes.
+fn streams(target: &Target, times: u32, of: &dyn Fn(u32) -> Vec<u8>) -> io::Result<u32> {
+    let (preface, _) = HTTP2;
     let mut sent = 0;
     while sent < times {
         let mut stream = connect(target.plain)?;
         stream.write_all(preface)?;
         for number in 0..100 {
-            let id = number * 2 + 1;
-            let both = [frame(1, 5, id, fields), frame(3, 0, id, &[0, 0, 0, 8])].concat();
-            if stream.write_all(&both).is_err() {
+            if stream.write_all(&of(number * 2 + 1)).is_err() {
                 break;
             }
             sent += 1;

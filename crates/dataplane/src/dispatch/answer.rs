@@ -19,9 +19,9 @@ pub(crate) fn respond(x: &mut Exchange, answer: &FixedAnswer) {
 /// Sends the caller elsewhere.
 pub(crate) fn redirect(x: &mut Exchange, redirect: &Redirect) -> Result<(), Refusal> {
     let mut location = String::new();
-    let params = x.route.as_ref().map(|route| &route.params);
+    let values = x.route.as_ref().map(|route| &route.values);
     let made =
-        params.is_some_and(|params| redirect.location(&x.request, params, &mut location).is_ok());
+        values.is_some_and(|values| redirect.location(&x.request, values, &mut location).is_ok());
     if !made {
         return Err(Refusal::new(&codes::PATH_AMBIGUOUS)
             .detail("the redirect would lead out of where it is to lead"));

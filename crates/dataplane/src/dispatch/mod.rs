@@ -4,28 +4,25 @@ mod answer;
 
 use std::sync::Arc;
 
-use policy::{Exchange, Refusal, RouteFacts, codes};
-use snapshot::{Found, Params, Route, Snapshot};
+use policy::{Exchange, Refusal, RouteFacts, Values, codes};
+use snapshot::{Found, Route, Snapshot};
 
 pub(crate) use answer::{redirect, respond};
 
 /// Finds the route of the exchange's request on listener number `listener`, and notes it in the
 /// exchange.
-pub(crate) fn find<'s>(
+///
+/// # Errors
+/// No route takes it.
+pub fn find<'s>(
     snapshot: &'s Snapshot,
     listener: usize,
     x: &mut Exchange,
 ) -> Result<&'s Arc<Route>, Refusal> {
-    let mut params = Params::new();
-    match snapshot.router.find(listener, &x.request, &mut params) {
+    let mut values = Values::new();
+    match snapshot.router.find(listener, &x.request, &mut values) {
         Found::Route(route) => {
-            x.route = Some(RouteFacts {
-                number: route.number,
-                api: route.api.name.clone(),
-                version: route.api.version.clone(),
-                route: route.name.clone(),
-                params,
-            });
+            x.route = Some(RouteFacts { number: route.number, names: route.names.clone(), values });
             Ok(route)
         }
         Found::MethodNotAllowed(allow) => {

@@ -1,16 +1,22 @@
 //! A route's policies, run forth and back; and what the gateway says when it says no.
 
 mod body_limit;
+pub(crate) mod guard;
 pub(crate) mod identity;
 pub(crate) mod names;
 mod refuse;
 
+use std::rc::Rc;
+
 use policy::message::Response;
-use policy::{Exchange, Flow, Refusal, Step, codes};
+use policy::{Exchange, Flow, Refusal, codes};
 use smallvec::SmallVec;
 use snapshot::{Chain, ChainStep};
 
+use crate::deadline::Timers;
+
 pub(crate) use body_limit::body_limit;
+use guard::Way;
 pub(crate) use refuse::refuse;
 
 /// A chain, and which of its policies ran.
@@ -18,12 +24,13 @@ pub(crate) struct Passage<'c> {
     chain: &'c Chain,
     /// A bit for each policy.
     ran: SmallVec<[u64; 2]>,
+    timers: Rc<Timers>,
 }
 
 impl<'c> Passage<'c> {
     /// A chain of which nothing ran yet.
-    pub fn new(chain: &'c Chain) -> Self {
-        Self { chain, ran: SmallVec::new() }
+    pub fn new(chain: &'c Chain, timers: &Rc<Timers>) -> Self {
+        Self { chain, ran: SmallVec::new(), timers: timers.clone() }
     }
 
     /// Runs the policies in order, those whose condition holds, until one answers or refuses. Gives
@@ -34,11 +41,7 @@ impl<'c> Passage<'c> {
                 continue;
             }
             self.note(number);
-            let flow = match step.policy.on_request(x) {
-                Step::Done(flow) => flow,
-                Step::Wait(flow) => flow.await,
-            };
-            match flow {
+            match guard::hook(&self.timers, step, Way::Forth, x).await {
                 Flow::Continue => {}
                 Flow::Reply(response) => return Ok(Some(response)),
                 Flow::Refuse(refusal) => return Err(*refusal),
@@ -52,11 +55,7 @@ impl<'c> Passage<'c> {
     pub async fn response(&self, x: &mut Exchange) -> bool {
         let mut close = false;
         for step in self.ran().rev() {
-            let flow = match step.policy.on_response(x) {
-                Step::Done(flow) => flow,
-                Step::Wait(flow) => flow.await,
-            };
-            match flow {
+            match guard::hook(&self.timers, step, Way::Back, x).await {
                 Flow::Continue => {}
                 Flow::Reply(response) => x.response = *response,
                 Flow::Refuse(refusal) => close |= refuse(x, *refusal),

@@ -7,6 +7,7 @@ use config::v1::OddFieldNames;
 use policy::message::{Headers, Known, Name};
 use policy::{Refusal, codes};
 use smallvec::SmallVec;
+use snapshot::{Listener, Snapshot};
 
 /// What the gateway's own fields start with.
 const OWN: &[u8] = b"x-gateward-";
@@ -19,6 +20,20 @@ pub(crate) struct Fields<'s> {
     pub trusted: bool,
     /// What becomes of names with a `_` or `.`.
     pub odd: OddFieldNames,
+}
+
+/// Removes from a request's head what a stranger who comes by `listener` may not say: for tools that
+/// tell what would happen to a request.
+///
+/// # Errors
+/// A name can be taken for one that the gateway reads or writes.
+pub fn admit_fields(
+    snapshot: &Snapshot,
+    listener: &Listener,
+    headers: &mut Headers,
+) -> Result<(), Refusal> {
+    let odd = listener.odd_field_names;
+    Fields { identity: &snapshot.identity_headers, trusted: false, odd }.admit(headers).map(drop)
 }
 
 /// What becomes of a field.
@@ -80,7 +95,7 @@ impl Fields<'_> {
             }
             is_proxys(name)
         } else {
-            is_known_proxys(known)
+            known.tells_where_from()
         };
         if proxys && !self.trusted { Verdict::Goes } else { Verdict::Stays }
     }
@@ -110,22 +125,8 @@ impl Fields<'_> {
     }
 }
 
-/// Fields by which proxies tell where a request came from.
-const fn is_known_proxys(known: Known) -> bool {
-    matches!(
-        known,
-        Known::Forwarded
-            | Known::XForwardedFor
-            | Known::XForwardedHost
-            | Known::XForwardedPort
-            | Known::XForwardedPrefix
-            | Known::XForwardedProto
-            | Known::XRealIp
-    )
-}
-
-/// The same, and those by which a request asks to be taken for another one than was routed and
-/// authorised: other names that some server believes.
+/// Fields by which proxies tell where a request came from, and those by which a request asks to be
+/// taken for another one than was routed and authorised: other names that some server believes.
 fn is_proxys(name: &[u8]) -> bool {
     const STARTS: [&[u8]; 5] =
         [b"x-forwarded-", b"x-original-", b"x-rewrite-", b"x-accel-", b"x-envoy-"];

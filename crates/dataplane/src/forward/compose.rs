@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use base::SpanId;
-use policy::Exchange;
+use policy::{Credential, Exchange, Refusal};
 use policy::message::{Headers, Known, Method, Scheme};
-use snapshot::{Forward, HostRewrite, Params, Snapshot, UnsafePath};
+use snapshot::{Forward, HostRewrite, Snapshot, UnsafePath};
 
 use super::endpoint::Endpoint;
 use crate::codec::{Outgoing, grpc};
@@ -29,6 +29,8 @@ pub(crate) struct Composed {
     upgrade: Option<Box<str>>,
     headers: Headers,
     target: String,
+    /// Bytes of the target before a credential was added to it.
+    bare: usize,
     /// Empty where each endpoint is asked for by its own name.
     host: String,
     line: Vec<u8>,
@@ -53,6 +55,7 @@ impl Composed {
         self.upgrade.clone_from(&x.request.upgrade);
         self.target.clear();
         self.path(forward, x)?;
+        self.bare = self.target.len();
         self.host.clear();
         match &forward.host {
             HostRewrite::Keep => self.host.push_str(x.request.target.authority.as_str()),
@@ -89,6 +92,28 @@ impl Composed {
         }
     }
 
+    /// Puts the gateway's own credential onto the request as it goes to `endpoint`.
+    ///
+    /// # Errors
+    /// It can't be put there.
+    pub fn attach(
+        &mut self,
+        credential: &dyn Credential,
+        endpoint: &Endpoint,
+        wall: Duration,
+    ) -> Result<(), Refusal> {
+        self.target.truncate(self.bare);
+        let authority = if self.host.is_empty() { &*endpoint.key.authority } else { &self.host };
+        credential.attach(&mut policy::Outgoing {
+            method: self.method,
+            scheme: endpoint.key.scheme.of_requests(),
+            authority,
+            target: &mut self.target,
+            headers: &mut self.headers,
+            wall,
+        })
+    }
+
     /// The request for `endpoint`.
     pub fn outgoing<'s>(&'s self, endpoint: &'s Endpoint) -> Outgoing<'s> {
         let authority = if self.host.is_empty() { &*endpoint.key.authority } else { &self.host };
@@ -104,9 +129,8 @@ impl Composed {
 
     fn path(&mut self, forward: &Forward, x: &Exchange) -> Result<(), UnsafePath> {
         let target = &x.request.target;
-        let none = Params::default();
-        let params = x.route.as_ref().map_or(&none, |route| &route.params);
-        forward.path(&target.path, params, &mut self.target)?;
+        let values = x.route.as_ref().map_or(&[][..], |route| &route.values);
+        forward.path(&target.path, values, &mut self.target)?;
         if let Some(query) = &target.query {
             self.target.push('?');
             self.target.push_str(query);

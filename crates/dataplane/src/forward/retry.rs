@@ -30,6 +30,8 @@ enum Next {
     GiveUp,
     /// Another at once, by a new connection: an idle one turned out to be closed.
     Fresh,
+    /// Another at once: the gateway's own credential was turned down, and there is a new one.
+    Renewed,
     /// Another after this time.
     After(Duration),
 }
@@ -44,6 +46,7 @@ impl Call<'_> {
     ) -> Result<Passed, Refusal> {
         let mut failed: SmallVec<[u64; 4]> = SmallVec::new();
         let mut fresh = false;
+        let mut renewed = false;
         let mut tries = 0;
         loop {
             let lane = self.lane(x, &failed, now).await?;
@@ -55,6 +58,9 @@ impl Call<'_> {
             self.tell_time_left(x, now)?;
             let busy = Busy::new(lane.clone());
             let one = self.begin(&lane, x, now);
+            if let Some(credential) = &x.credential {
+                self.composed.attach(&**credential, &lane.endpoint, self.core.clock.wall())?;
+            }
             let next = match self.attempt(&lane, fresh, one.started, x).await {
                 Ok(Sent::Upgraded(upstream)) => {
                     now = self.answer_seen(&one, x);
@@ -66,6 +72,15 @@ impl Call<'_> {
                 Ok(Sent::Response) => {
                     now = self.answer_seen(&one, x);
                     match self.answered(&lane, tries, now, x) {
+                        Next::GiveUp
+                            if !renewed
+                                && self.is_turned_down(x)
+                                && Box::pin(self.renew(x)).await =>
+                        {
+                            renewed = true;
+                            now = self.core.timers.now();
+                            Next::Renewed
+                        }
                         Next::GiveUp => {
                             self.over(is_unavailable(x), now);
                             self.body.settle();
@@ -99,6 +114,35 @@ impl Call<'_> {
                 now = self.core.timers.now();
             }
         }
+    }
+
+    /// Whether the endpoint turned down the gateway's own credential, and the request can be sent
+    /// again. Nothing was done for one that is answered 401, so that its method is of no account.
+    fn is_turned_down(&self, x: &Exchange) -> bool {
+        x.credential.is_some() && x.response.status.code() == 401 && self.body.is_whole()
+    }
+
+    /// Gets another credential; false if there is none.
+    async fn renew(&self, x: &mut Exchange) -> bool {
+        let Some(credential) = x.credential.clone() else { return false };
+        let Some(renewal) = credential.renew(self.core.clock.wall()) else { return false };
+        let renewed = match self.ends.by {
+            None => renewal.await,
+            Some(by) => {
+                let left = by.since(self.core.timers.now());
+                let mut late = Deadline::after(&self.core.timers, left);
+                tokio::select! {
+                    biased;
+                    renewed = renewal => renewed,
+                    () = late.passed() => None,
+                }
+            }
+        };
+        let found = renewed.is_some();
+        if found {
+            x.credential = renewed;
+        }
+        found
     }
 
     /// A try begins.

@@ -20,6 +20,7 @@ use policy::{Code, Exchange};
 use snapshot::{ChainStep, Snapshot};
 
 use crate::core::{Core, Running};
+use crate::enforce::guard;
 use crate::overload::{Overload, OverloadStatus};
 use lines::Lines;
 use log::{Logs, Writer};
@@ -239,7 +240,7 @@ pub(crate) fn finish<'c>(
     observed.metrics.count(&observed.handles, core.number, x);
     let mut logged = false;
     for step in ran.rev() {
-        step.policy.on_end(x);
+        guard::end(step, x);
         logged |= step.kind == ACCESS_LOG;
     }
     if let Some(code) = x.refusal

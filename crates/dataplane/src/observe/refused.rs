@@ -23,7 +23,7 @@ impl RefusedLines {
     /// body, no query.
     pub fn line(&self, core: usize, x: &Exchange, code: &'static Code) {
         let Some(untold) = self.0.room(core, x.wall.as_secs()) else { return };
-        let (api, route) = x.route.as_ref().map_or(("", ""), |found| (&*found.api, &*found.route));
+        let (api, route) = x.route.as_ref().map_or(("", ""), |found| (found.api(), found.route()));
         tracing::warn!(
             target: "gateward::refusal",
             code = code.name,

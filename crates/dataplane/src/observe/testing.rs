@@ -8,7 +8,7 @@ use std::time::Duration;
 use base::Clock;
 use config::{Memory, Schema};
 use policy::message::{Body, Method, Status};
-use policy::{Carry, Connection, Exchange, RouteFacts};
+use policy::{Carry, Connection, Exchange, RouteFacts, RouteNames};
 use snapshot::{Inputs, Snapshot};
 
 use super::Observer;
@@ -93,10 +93,13 @@ pub(crate) fn exchange(route: Option<usize>, status: u16) -> Exchange {
     x.request.body = Body::Empty;
     x.route = route.map(|number| RouteFacts {
         number,
-        api: "orders".into(),
-        version: Some("v1".into()),
-        route: if number == 0 { "GET /{id}".into() } else { "rest".into() },
-        params: [].into_iter().collect(),
+        names: Arc::new(RouteNames {
+            api: "orders".into(),
+            version: Some("v1".into()),
+            route: if number == 0 { "GET /{id}".into() } else { "rest".into() },
+            params: Arc::default(),
+        }),
+        values: [].into_iter().collect(),
     });
     x.response.status = Status::new(status).unwrap();
     x.complete = true;

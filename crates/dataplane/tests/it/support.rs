@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base::Clock;
 use config::{Memory, Schema, read_text};
-use gateward_dataplane::{Handle, MemoryMeter, Options, start};
+use gateward_dataplane::{Handle, MemoryMeter, Options, Remotes, start};
 use policy::Carry;
 use snapshot::{Inputs, Snapshot, compile};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -115,7 +115,7 @@ pub fn compiled(document: &str, carry: &Carry, around: &Memory) -> Snapshot {
     let written = read_text("test.yaml", document, &schema, around).expect("it can be read");
     let inputs = Inputs {
         registry: &policies::REGISTRY,
-        remotes: &snapshot::Nowhere,
+        remotes: &Remotes::default(),
         carry,
         around,
         authorities: &Vec::new,

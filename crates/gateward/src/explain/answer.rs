@@ -1,9 +1,11 @@
 //! What `explain` has to say, as data.
 
 use policy::message::Request;
-use policy::{Refusal, codes};
+use policy::{Refusal, Values, codes};
 use serde_json::{Value, json};
-use snapshot::{Action, ChainStep, Found, HostRewrite, Listener, Params, Route, Snapshot};
+use snapshot::{Action, ChainStep, Found, HostRewrite, Listener, Route, Snapshot};
+
+use super::judge::{Said, Verdict};
 
 /// Routes that lost, shown at most.
 const LOSERS_MAX: usize = 20;
@@ -60,13 +62,15 @@ pub struct Step {
     pub at: String,
     /// Whether it has a condition.
     pub conditional: bool,
+    /// What it says of the request.
+    pub verdict: Verdict,
 }
 
 impl Answer {
     /// What happens to `request` on `listener`.
     pub fn new(snapshot: &Snapshot, listener: &Listener, request: &Request) -> Self {
-        let mut params = Params::new();
-        let found = snapshot.router.find(listener.number, request, &mut params);
+        let mut values = Values::new();
+        let found = snapshot.router.find(listener.number, request, &mut values);
         let considered = snapshot.router.explain(listener.number, request);
         let lost: Vec<_> = considered
             .iter()
@@ -81,7 +85,7 @@ impl Answer {
             .collect();
         let (takes, refusal, chain) = match found {
             Found::Route(route) => {
-                (Some(takes(snapshot, route, request, &params)), None, &*route.chain)
+                (Some(takes(snapshot, route, request, &values)), None, &*route.chain)
             }
             Found::MethodNotAllowed(allow) => {
                 let code = &codes::METHOD_NOT_ALLOWED;
@@ -126,6 +130,19 @@ impl Answer {
             more: 0,
             chain: Vec::new(),
         }
+    }
+
+    /// With what the policies of its chain say.
+    pub fn judged(mut self, verdicts: Result<Vec<Verdict>, Said>) -> Self {
+        let verdicts = verdicts.unwrap_or_else(|said| {
+            let what = said.more.into_iter().next().unwrap_or_else(|| said.title.to_owned());
+            self.refusal = Some((said.code, said.status, what));
+            self.chain.iter().map(|_| Verdict::NotReached).collect()
+        });
+        for (step, verdict) in self.chain.iter_mut().zip(verdicts) {
+            step.verdict = verdict;
+        }
+        self
     }
 
     /// The answer for machines.
@@ -177,6 +194,7 @@ impl Step {
             "level": self.level,
             "at": self.at,
             "conditional": self.conditional,
+            "says": self.verdict.to_json(),
         })
     }
 }
@@ -189,10 +207,11 @@ fn step(step: &ChainStep) -> Step {
         level: format!("{:?}", step.level).to_lowercase(),
         at: step.at.to_string(),
         conditional: step.when.is_some(),
+        verdict: Verdict::NotAsked,
     }
 }
 
-fn takes(snapshot: &Snapshot, route: &Route, request: &Request, params: &Params) -> Takes {
+fn takes(snapshot: &Snapshot, route: &Route, request: &Request, values: &Values) -> Takes {
     let value = |start: u32, end: u32| {
         request.target.path.get(start as usize..end as usize).unwrap_or_default()
     };
@@ -200,9 +219,8 @@ fn takes(snapshot: &Snapshot, route: &Route, request: &Request, params: &Params)
         api: route.api.to_string(),
         route: route.name.to_string(),
         at: route.at.to_string(),
-        params: params
-            .iter()
-            .map(|(name, start, end)| (name.to_string(), value(*start, *end).to_owned()))
+        params: (route.names.params.iter().zip(values))
+            .map(|(name, (start, end))| (name.to_string(), value(*start, *end).to_owned()))
             .collect(),
         then: String::new(),
         upstreams: Vec::new(),
@@ -223,7 +241,7 @@ fn takes(snapshot: &Snapshot, route: &Route, request: &Request, params: &Params)
             }
             let mut path = String::new();
             takes.path =
-                forward.path(&request.target.path, params, &mut path).is_ok().then_some(path);
+                forward.path(&request.target.path, values, &mut path).is_ok().then_some(path);
             takes.host = Some(match &forward.host {
                 HostRewrite::Keep => request.target.authority.as_str().to_owned(),
                 HostRewrite::Endpoint => "the endpoint's own".to_owned(),

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::answer::{Answer, Takes};
+use super::judge::Verdict;
 use crate::terminal::{BAD, DIM, GOOD, HEAD, paint};
 
 /// The answer as text.
@@ -33,6 +34,14 @@ pub fn text(answer: &Answer, colours: bool) -> String {
             let when = if step.conditional { ", where its condition holds" } else { "" };
             let from = paint(&format!("of the {}, {}{when}", step.level, step.at), DIM, colours);
             let _ = writeln!(out, "  {:<12} {name}   {from}", step.phase);
+            let colour = match (step.verdict.ends(), &step.verdict) {
+                (true, Verdict::Refuses(_)) => BAD,
+                (true, _) => DIM,
+                (false, _) => GOOD,
+            };
+            for line in step.verdict.lines() {
+                let _ = writeln!(out, "  {:<12}   {}", "", paint(&line, colour, colours));
+            }
         }
     }
     if !answer.lost.is_empty() {

@@ -81,6 +81,56 @@ fn explain_names_the_route_the_chain_and_why_the_others_lost() {
     assert_eq!(answer["api"], "orders v1", "{answer:#}");
 }
 
+/// A document whose policies let in a key, or a token that a server knows.
+const WHO: &str = "version: 1
+listeners: [ { name: web, bind: '127.0.0.1:8080' } ]
+apis:
+  - name: orders
+    upstream: http://127.0.0.1:9001
+    policies:
+      - ip: { allow: [127.0.0.0/8] }
+      - any_of: { policies: [ { api_key: {} }, { anonymous: { application: guests } } ] }
+      - rule:
+          rules:
+            - { if: 'request.method == \"GET\"', then: allow }
+            - { if: 'caller.application == \"shop\"', then: allow }
+      - { rate: { limit: 1, window: 1m }, when: 'caller.by == \"anonymous\"' }
+applications:
+  - name: shop
+    organization: acme
+    keys: [ { sha256: 1b4c9133da73a711322404314402765ab0d23fd362a167d6f0c65bb215113d94 } ]
+";
+
+#[test]
+fn explain_tells_what_each_policy_decides_and_never_the_credential() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("gateward.yaml");
+    std::fs::write(&path, WHO).unwrap();
+    let path = path.to_str().unwrap();
+    let explain = |args: &[&str]| {
+        let (code, out, err) = gateward(&[&["explain", "-c", path], args].concat());
+        assert_eq!(code, 0, "{out}{err}");
+        assert!(!out.contains("orange") && !out.contains("hunter2"), "{out}");
+        out
+    };
+    let url = "http://localhost:8080/a";
+    let out = explain(&["POST", url, "-H", "x-api-key: orange"]);
+    assert!(out.contains("knows the caller: shop, organization acme, by api_key"), "{out}");
+    assert!(!out.contains("refuses"), "{out}");
+    let out = explain(&["POST", url]);
+    assert!(out.contains("knows the caller: guests, by anonymous"), "{out}");
+    assert!(out.contains("refuses: 403 rule_denied") && out.contains("no rule allows it"), "{out}");
+    let out = explain(&["GET", url, "-H", "X-Api-Key: hunter2"]);
+    assert!(out.contains("refuses: 401 api_key_invalid") && out.contains("Check the key"), "{out}");
+    assert!(out.contains("is not reached"), "{out}");
+    let out = explain(&["GET", url, "--client", "192.0.2.7"]);
+    assert!(out.contains("refuses: 403"), "{out}");
+    let out = explain(&["--format", "json", "GET", url, "-H", "X_Gateward_Application: shop"]);
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(answer["refusal"]["code"], "field_ambiguous", "{answer:#}");
+    assert_eq!(answer["chain"][0]["says"]["verdict"], "not_reached", "{answer:#}");
+}
+
 #[test]
 fn wrong_command_lines_exit_with_2_and_help_with_0() {
     assert_eq!(gateward(&["fly"]).0, 2);

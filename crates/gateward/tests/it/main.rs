@@ -12,6 +12,7 @@ mod harness;
 mod load;
 mod operations;
 mod reload;
+mod signing;
 mod streams;
 mod traffic;
 mod vault;

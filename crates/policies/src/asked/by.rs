@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use base::{Pointer, Problem, Problems, Span};
 use policy::message::Name;
-use policy::{Caller, Exchange};
+use policy::{Caller, Exchange, RouteFacts};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -163,10 +163,10 @@ impl Part {
             Self::Fixed(Written::Caller) => add_caller(x.caller.as_ref(), keyed),
             Self::Fixed(Written::Route) => {
                 let route = x.route.as_ref();
-                keyed.add_some(route.map(|route| route.api.as_bytes()));
-                let version = route.and_then(|route| route.version.as_deref());
-                keyed.add_some(version.map(str::as_bytes));
-                keyed.add_some(route.map(|route| route.route.as_bytes()));
+                keyed.add_some(route.map(|route| route.api().as_bytes()));
+                let version = route.and_then(RouteFacts::version);
+                keyed.add_some(version.map(|version| version.as_bytes()));
+                keyed.add_some(route.map(|route| route.route().as_bytes()));
             }
             // Has a name, and is the part above.
             Self::Fixed(Written::Header(_)) => {}

@@ -19,6 +19,8 @@ pub(super) struct Needs {
     pub(super) variables: Vec<&'static Variable>,
     /// The header names it asks for; none where it may ask for any.
     pub(super) headers: Option<Vec<Name>>,
+    /// The claims it asks for; none where it may ask for any.
+    pub(super) claims: Option<Vec<String>>,
     /// The patterns it matches with, by number.
     pub(super) patterns: Vec<Pattern>,
 }
@@ -33,7 +35,7 @@ const DEPTH: usize = 64;
 /// Checks `expression` and makes it ready.
 pub(super) fn check(expression: &mut IdedExpr) -> Result<Needs, BadCondition> {
     let mut walk = Walk {
-        needs: Needs { headers: Some(Vec::new()), ..Needs::default() },
+        needs: Needs { headers: Some(Vec::new()), claims: Some(Vec::new()), ..Needs::default() },
         locals: Vec::new(),
         depth: 0,
     };
@@ -41,7 +43,7 @@ pub(super) fn check(expression: &mut IdedExpr) -> Result<Needs, BadCondition> {
         Kind::Bool | Kind::Unknown => return Ok(walk.needs),
         Kind::Text => "a text",
         Kind::Number => "a number",
-        Kind::Map => "a map",
+        Kind::Map | Kind::Values => "a map",
         Kind::List => "a list",
         Kind::Other => "no bool",
     };
@@ -129,8 +131,10 @@ impl Walk {
                 (true, false) => Expr::Literal(LiteralValue::Boolean(true.into())),
                 (false, _) => {
                     self.need(variable);
-                    if variable.fact == Fact::Headers {
-                        self.needs.headers = None;
+                    match variable.fact {
+                        Fact::Headers => self.needs.headers = None,
+                        Fact::CallerClaims => self.needs.claims = None,
+                        _ => {}
                     }
                     Expr::Ident(variable.name.to_owned())
                 }
@@ -138,9 +142,9 @@ impl Walk {
             return Ok(if test { Kind::Bool } else { variable.kind });
         }
         let SelectExpr { operand, field, test } = select;
-        let kind = match self.header(operand, field)? {
-            true => Kind::Map,
-            false => self.visit(operand)?,
+        let kind = match self.named(operand, field)? {
+            Some(kind) => kind,
+            None => self.visit(operand)?,
         };
         Ok(match kind {
             _ if *test => Kind::Bool,
@@ -174,8 +178,28 @@ impl Walk {
         }
     }
 
-    /// Where `node` is `request.headers` and `name` the one that is asked for: notes it, makes the
-    /// node ready, and says true.
+    /// Where `node` is `request.headers` or `caller.claims` and `name` the one that is asked for:
+    /// notes it, makes the node ready, and gives the node's kind.
+    fn named(&mut self, node: &mut IdedExpr, name: &str) -> Result<Option<Kind>, BadCondition> {
+        if self.header(node, name)? {
+            return Ok(Some(Kind::Map));
+        }
+        let Expr::Select(select) = &node.expr else { return Ok(None) };
+        if self.root(&select.operand) != Some("caller") || select.field != "claims" {
+            return Ok(None);
+        }
+        let variable = self.variable("caller", "claims")?;
+        self.need(variable);
+        node.expr = Expr::Ident(variable.name.to_owned());
+        if let Some(names) = &mut self.needs.claims
+            && !names.iter().any(|known| known == name)
+        {
+            names.push(name.to_owned());
+        }
+        Ok(Some(Kind::Values))
+    }
+
+    /// The same for `request.headers` alone: true if that is what `node` is.
     fn header(&mut self, node: &mut IdedExpr, name: &str) -> Result<bool, BadCondition> {
         let Expr::Select(select) = &node.expr else { return Ok(false) };
         if self.root(&select.operand) != Some("request") || select.field != "headers" {
@@ -204,9 +228,10 @@ impl Walk {
     fn call(&mut self, call: &mut CallExpr) -> Checked {
         match (call.func_name.as_str(), call.target.as_deref_mut(), call.args.as_mut_slice()) {
             (operators::INDEX, None, [of, at]) => {
-                let kind = match literal_text(at).map(|name| self.header(of, &name)).transpose()? {
-                    Some(true) => Kind::Map,
-                    _ => {
+                let named = literal_text(at).map(|name| self.named(of, &name)).transpose()?;
+                let kind = match named.flatten() {
+                    Some(kind) => kind,
+                    None => {
                         self.visit(at)?;
                         self.visit(of)?
                     }
@@ -214,8 +239,8 @@ impl Walk {
                 return Ok(if kind == Kind::Map { Kind::Text } else { Kind::Unknown });
             }
             (operators::IN, None, [what, of]) => {
-                if literal_text(what).map(|name| self.header(of, &name)).transpose()? != Some(true)
-                {
+                let named = literal_text(what).map(|name| self.named(of, &name)).transpose()?;
+                if named.flatten().is_none() {
                     self.visit(what)?;
                     self.visit(of)?;
                 }

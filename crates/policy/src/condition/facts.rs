@@ -10,11 +10,12 @@ use cel::context::VariableResolver;
 use smallvec::SmallVec;
 
 use super::check::{Needs, PATTERN_PREFIX};
+use super::claims::claims;
 use super::cost::ELEMENTS;
 use super::language::Pattern;
 use super::vocabulary::Fact;
 use crate::message::{Headers, Name};
-use crate::{Caller, ClientCertificate, Exchange, Tls};
+use crate::{Caller, ClientCertificate, Exchange, RouteFacts, Tls};
 
 /// The variables that one expression names, for one exchange.
 pub(super) struct View<'x> {
@@ -88,6 +89,7 @@ fn value<'x>(
 ) -> Result<Held<'x>, String> {
     let request = &exchange.request;
     let caller = exchange.caller.as_ref();
+    let grant = caller.and_then(|caller| caller.grant.as_deref());
     let route = exchange.route.as_ref();
     let tls = exchange.connection.tls.as_ref();
     Ok(match fact {
@@ -111,13 +113,22 @@ fn value<'x>(
             .filter_map(|caller| caller.application.as_ref())
             .flat_map(|application| application.labels.iter())
             .map(|(name, value)| (Cow::from(name.as_str()), Cow::from(value.as_str()))))?,
-        Fact::Api => maybe(route.map(|route| &*route.api)),
-        Fact::ApiVersion => maybe(route.and_then(|route| route.version.as_deref())),
-        Fact::Route => maybe(route.map(|route| &*route.route)),
+        Fact::CallerName => maybe(caller.and_then(Caller::name)),
+        Fact::CallerSubject => maybe(grant.and_then(|grant| grant.subject.as_deref())),
+        Fact::CallerIssuer => maybe(grant.and_then(|grant| grant.issuer.as_deref())),
+        Fact::CallerScopes => list(caller.into_iter().flat_map(Caller::scopes), "scopes")?,
+        Fact::CallerGroups => list(caller.into_iter().flat_map(Caller::groups), "groups")?,
+        Fact::CallerClaims => match grant {
+            Some(grant) => Held::Map(claims(&grant.claims, needs.claims.as_deref())?),
+            None => Held::Map(CelMap::from(HashMap::new())),
+        },
+        Fact::CallerBy => maybe(caller.map(|caller| caller.by)),
+        Fact::Api => maybe(route.map(RouteFacts::api)),
+        Fact::ApiVersion => maybe(route.and_then(RouteFacts::version)),
+        Fact::Route => maybe(route.map(RouteFacts::route)),
         Fact::Params => map(route.into_iter().flat_map(|route| {
-            route.params.iter().filter_map(|(name, ..)| {
-                Some((Cow::from(&**name), Cow::from(route.param(&request.target.path, name)?)))
-            })
+            let params = route.params(&request.target.path);
+            params.map(|(name, value)| (Cow::from(name), Cow::from(value)))
         }))?,
         Fact::Listener => text(&exchange.connection.listener),
         Fact::Tls => maybe(tls.map(|tls| tls.version)),
@@ -125,15 +136,19 @@ fn value<'x>(
         Fact::Subject => maybe(certificate(tls).map(|shown| shown.subject.as_str())),
         Fact::Names => {
             let names = certificate(tls).map(|shown| shown.names.as_slice()).unwrap_or_default();
-            if names.len() as u64 > ELEMENTS {
-                return Err(too_many("the names of the client's certificate"));
-            }
-            let boxed = |name: &'x String| -> Box<dyn Val + 'x> {
-                Box::new(CelString::from(name.as_str()))
-            };
-            Held::List(CelList::from(names.iter().map(boxed).collect::<Vec<_>>()))
+            list(names.iter().map(String::as_str), "names of the client's certificate")?
         }
     })
+}
+
+/// A list of these texts, which are `what`.
+fn list<'x>(texts: impl Iterator<Item = &'x str>, what: &str) -> Result<Held<'x>, String> {
+    let boxed = |text: &'x str| -> Box<dyn Val + 'x> { Box::new(CelString::from(text)) };
+    let texts: Vec<_> = texts.take(ELEMENTS as usize + 1).map(boxed).collect();
+    if texts.len() as u64 > ELEMENTS {
+        return Err(too_many(what));
+    }
+    Ok(Held::List(CelList::from(texts)))
 }
 
 fn text(text: &str) -> Held<'_> {

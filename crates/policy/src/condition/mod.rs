@@ -9,6 +9,7 @@
 //! What there is to ask for stands in [`VARIABLES`] and [`FUNCTIONS`].
 
 mod check;
+mod claims;
 mod cost;
 mod facts;
 mod language;
@@ -79,16 +80,36 @@ impl Condition {
         if self.evaluate(exchange, Which::All)? {
             return Ok(true);
         }
-        let most = self.needs.repeated(&exchange.request.headers);
-        if most > REPEATED_MAX {
-            return Err(format!("`{}`: a field came {most} times", self.text));
-        }
-        for number in 0..most {
+        for number in 0..self.repeated(exchange)? {
             if self.evaluate(exchange, Which::One(number))? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Whether it holds for `exchange` however one reads it: of a header field that came more than
+    /// once, for all values joined and for each alone. Where it lets somebody through, that is what
+    /// to ask: nobody gets a right by sending a second field beside the one that counts.
+    pub fn holds_for_all(&self, exchange: &Exchange) -> Result<bool, String> {
+        if !self.evaluate(exchange, Which::All)? {
+            return Ok(false);
+        }
+        for number in 0..self.repeated(exchange)? {
+            if !self.evaluate(exchange, Which::One(number))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// How often the field came that came most often of those that are named; 0 if none came twice.
+    fn repeated(&self, exchange: &Exchange) -> Result<usize, String> {
+        let most = self.needs.repeated(&exchange.request.headers);
+        if most > REPEATED_MAX {
+            return Err(format!("`{}`: a field came {most} times", self.text));
+        }
+        Ok(most)
     }
 
     fn evaluate(&self, exchange: &Exchange, which: Which) -> Result<bool, String> {

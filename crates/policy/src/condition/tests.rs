@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::message::{Body, Method};
-use crate::{Application, Caller, ClientCertificate, Connection, RouteFacts, Tls};
+use crate::{
+    Application, Caller, ClientCertificate, Connection, Grant, RouteFacts, RouteNames, Tls,
+};
 
 fn exchange() -> Exchange {
     let certificate = ClientCertificate {
@@ -37,10 +39,13 @@ fn exchange() -> Exchange {
     exchange.request.body = Body::from("12345");
     exchange.route = Some(RouteFacts {
         number: 0,
-        api: "orders".into(),
-        version: Some("v1".into()),
-        route: "one".into(),
-        params: [("id".into(), 8, 10)].into_iter().collect(),
+        names: Arc::new(RouteNames {
+            api: "orders".into(),
+            version: Some("v1".into()),
+            route: "one".into(),
+            params: ["id".into()].into(),
+        }),
+        values: [(8, 10)].into_iter().collect(),
     });
     exchange
 }
@@ -58,6 +63,21 @@ fn with_caller() -> Exchange {
         by: "api_key",
         grant: None,
     });
+    exchange
+}
+
+fn with_claims(claims: serde_json::Value) -> Exchange {
+    let mut exchange = with_caller();
+    if let Some(caller) = &mut exchange.caller {
+        caller.grant = Some(Arc::new(Grant {
+            subject: Some("ann".into()),
+            issuer: Some("https://id.example".into()),
+            scopes: vec!["orders:read".into(), "orders:write".into()],
+            groups: vec!["buyers".into()],
+            claims: claims.as_object().cloned().unwrap_or_default(),
+            expires: None,
+        }));
+    }
     exchange
 }
 
@@ -116,6 +136,80 @@ fn what_is_not_there_is_null_and_can_be_compared() {
     ] {
         assert_eq!(holds(text, &exchange), Ok(true), "{text}");
     }
+}
+
+#[test]
+fn what_a_credential_says_can_be_asked_for() {
+    let exchange = with_claims(serde_json::json!({
+        "role": "admin",
+        "level": 3,
+        "big": u64::MAX,
+        "share": 0.5,
+        "active": true,
+        "nothing": null,
+        "realm": { "roles": ["a", "b"], "deep": { "er": 1 } },
+        "https://example.com/tenant": "acme",
+    }));
+    for text in [
+        r#"caller.name == "ann" && caller.subject == "ann" && caller.by == "api_key""#,
+        r#"caller.issuer == "https://id.example""#,
+        r#""orders:read" in caller.scopes && !("admin" in caller.scopes)"#,
+        r#"caller.groups.exists(g, g.startsWith("buy")) && size(caller.groups) == 1"#,
+        r#"caller.claims.role == "admin" && caller.claims["level"] >= 3"#,
+        r#"caller.claims.big > 9u && caller.claims.share < 0.6 && caller.claims.active"#,
+        r#"caller.claims.nothing == null && has(caller.claims.nothing)"#,
+        r#""b" in caller.claims.realm.roles && caller.claims.realm.deep.er == 1"#,
+        r#"caller.claims["https://example.com/tenant"] == caller.organization"#,
+        r#"!has(caller.claims.none) && !("none" in caller.claims) && "role" in caller.claims"#,
+        r#"caller.claims.exists(name, name == "role") && size(caller.claims) == 8"#,
+    ] {
+        assert_eq!(holds(text, &exchange), Ok(true), "{text}");
+    }
+    for text in [
+        r#"caller.claims.none == "x""#,
+        r#"caller.claims.realm.none == "x""#,
+        r#"caller.claims.role > 3"#,
+        r#"caller.claims.level.startsWith("3")"#,
+        "caller.claims.role",
+    ] {
+        assert!(holds(text, &exchange).is_err(), "{text}");
+    }
+    let text = r#"caller.name == "shop" && size(caller.claims) == 0 && caller.scopes == []"#;
+    assert_eq!(holds(text, &with_caller()), Ok(true), "a key says nothing beside its application");
+}
+
+#[test]
+fn a_credential_that_says_more_than_is_looked_at_is_an_error() {
+    let many: Vec<u32> = (0..200).collect();
+    let exchange = with_claims(serde_json::json!({ "few": [1], "many": many.clone() }));
+    assert!(holds("1 in caller.claims.many", &exchange).is_err());
+    assert_eq!(holds("1 in caller.claims.few", &exchange), Ok(true), "only what is named is taken");
+    assert!(holds("caller.claims.exists(name, name == 'few')", &exchange).is_err());
+    let rows: Vec<_> = (0..100).map(|_| (0..20).collect::<Vec<u32>>()).collect();
+    let exchange = with_claims(serde_json::json!({ "rows": rows }));
+    assert!(holds("size(caller.claims.rows) == 100", &exchange).is_err(), "2,000 values");
+}
+
+#[test]
+fn what_lets_through_holds_for_every_value_of_a_field() {
+    let condition = Condition::compile(r#"request.headers["x-tier"] == "gold""#).unwrap();
+    let with = |values: &[&str]| {
+        let mut exchange = exchange();
+        for value in values {
+            exchange.request.headers.append("X-Tier", value);
+        }
+        condition.holds_for_all(&exchange)
+    };
+    assert_eq!(with(&["gold"]), Ok(true));
+    assert_eq!(with(&["gold", "lead"]), Ok(false));
+    assert_eq!(with(&["lead", "gold"]), Ok(false));
+    assert!(with(&[]).is_err());
+    let condition = Condition::compile(r#"request.headers["x-tier"].contains("gold")"#).unwrap();
+    let mut exchange = exchange();
+    exchange.request.headers.append("X-Tier", "gold");
+    exchange.request.headers.append("X-Tier", "lead");
+    assert_eq!(condition.holds_for_all(&exchange), Ok(false), "joined it does, alone not");
+    assert_eq!(condition.holds(&exchange), Ok(true));
 }
 
 #[test]
@@ -243,6 +337,8 @@ fn word() -> impl proptest::strategy::Strategy<Value = &'static str> {
         "request.headers",
         "caller.labels",
         "caller.application",
+        "caller.claims",
+        "caller.scopes",
         "has",
         "(",
         ")",

@@ -9,6 +9,8 @@ pub enum Kind {
     Number,
     /// Texts by name.
     Map,
+    /// Values of any kind by name.
+    Values,
     /// Texts in order.
     List,
     /// True or false.
@@ -73,6 +75,19 @@ variables! {
         "The organization the application belongs to.";
     Credential = "caller.credential", Text or null, "The id of the credential it used.";
     Labels = "caller.labels", Map, "The application's labels; empty without authentication.";
+    CallerName = "caller.name", Text or null,
+        "Who calls: the subject, or else the application's name.";
+    CallerSubject = "caller.subject", Text or null,
+        "Whom the credential speaks of: a token's `sub`, a user's name, a certificate's subject.";
+    CallerIssuer = "caller.issuer", Text or null, "Who issued the credential: a token's `iss`.";
+    CallerScopes = "caller.scopes", List,
+        "What the credential may be used for; empty without authentication.";
+    CallerGroups = "caller.groups", List,
+        "Groups and roles of the application and of the credential; empty without authentication.";
+    CallerClaims = "caller.claims", Values,
+        "All the credential says, as in `caller.claims.department`; to ask for what is not there is \
+         an error, unless has() asks.";
+    CallerBy = "caller.by", Text or null, "The policy that said who calls, as in `api_key`.";
     Api = "route.api", Text or null, "The API's name; null where no route matches.";
     ApiVersion = "route.version", Text or null, "The API's version.";
     Route = "route.name", Text or null, "The route's name.";

@@ -103,6 +103,21 @@ impl Known {
             _ => Self::Other,
         }
     }
+
+    /// Whether it is a field by which proxies tell where a request came from: strangers' go, and
+    /// `Connection` can't remove it.
+    pub const fn tells_where_from(self) -> bool {
+        matches!(
+            self,
+            Self::Forwarded
+                | Self::XForwardedFor
+                | Self::XForwardedHost
+                | Self::XForwardedPort
+                | Self::XForwardedPrefix
+                | Self::XForwardedProto
+                | Self::XRealIp
+        )
+    }
 }
 
 /// Whether `name` is `text`, a known name, in any case. Compares words, not bytes: the last word of

@@ -72,7 +72,7 @@ impl Actions<'_, '_> {
             self.check_not_forwarded("respond");
             return Some(Action::Respond(Box::new(self.respond(respond)?)));
         }
-        Some(Action::Forward(Box::new(self.forward()?)))
+        Some(Action::Forward(self.forward()?))
     }
 
     /// Refuses what only means something on the way to an upstream.

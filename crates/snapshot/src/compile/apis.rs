@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base::{Pointer, Problem};
 use config::v1;
+use policy::RouteNames;
 use rustc_hash::FxBuildHasher;
 
 use super::actions::{self, Place};
@@ -209,9 +210,17 @@ impl Apis<'_, '_, '_> {
             findings: self.findings,
         }
         .compile();
+        let name: Arc<str> = name.into();
+        let names = RouteNames {
+            api: common.api.name.clone(),
+            version: common.api.version.clone(),
+            route: name.clone(),
+            params,
+        };
         let route = Arc::new(Route {
             number,
-            name: name.into(),
+            name,
+            names: Arc::new(names),
             api: common.api.clone(),
             at,
             chain,
@@ -221,7 +230,7 @@ impl Apis<'_, '_, '_> {
         });
         let rule = Rule {
             route: route.clone(),
-            listeners: common.listeners.clone(),
+            listeners: common.listeners.clone().map(Box::new),
             hosts: common.hosts.clone(),
             patterns: path?.patterns,
             methods,

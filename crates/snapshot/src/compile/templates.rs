@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str, params: &[Arc<str>], at: &Pointer) -> Result<Tem
         add_text(&mut parts, before).map_err(bad)?;
         let name = name.strip_suffix('*').unwrap_or(name);
         check_name(name).map_err(bad)?;
-        let Some(param) = params.iter().find(|param| ***param == *name) else {
+        let Some(param) = params.iter().position(|param| **param == *name) else {
             if params.is_empty() {
                 return Err(Problem::new(at, format!("there is no parameter `{name}`")).hint(
                     "the route's path has none: write it there, as in `match: { path: /{id} }`",
@@ -31,7 +31,7 @@ pub(super) fn parse(text: &str, params: &[Arc<str>], at: &Pointer) -> Result<Tem
             let names = params.iter().map(|param| &**param);
             return Err(unknown(at, "parameter", name, names));
         };
-        parts.push(TemplatePart::Param(param.clone()));
+        parts.push(TemplatePart::Param(param));
         rest = after;
     }
     add_text(&mut parts, rest).map_err(bad)?;

@@ -2,11 +2,13 @@
 //! request asks for is seldom what the one before it did.
 
 use std::hash::Hasher;
+use std::ops::Range;
 
 use rustc_hash::FxHasher;
 use smallvec::SmallVec;
 
 use super::tree::NodeId;
+use crate::snapshot::place;
 
 /// Nodes by their text, which the nodes themselves hold. A table of hashes, half of it empty; that
 /// of a single node takes no memory of its own.
@@ -28,6 +30,11 @@ impl Children {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Where in memory the table stands.
+    pub fn memory(&self) -> Range<usize> {
+        place(&self.places)
     }
 
     /// The node of `text`; `is` tells whether it is a node's text.

@@ -13,22 +13,20 @@ mod request;
 mod rule;
 mod tree;
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use policy::Values;
 use policy::message::Request;
-use smallvec::SmallVec;
 
 use crate::Route;
+use crate::snapshot::place;
 use tree::Walk;
 
 pub use allow::Allow;
 pub use explain::{Considered, Criterion, Verdict};
 pub(crate) use host::Host;
 pub(crate) use rule::{FieldTest, Patterns, Rule, Test};
-
-/// The parameters of a path that matched: name, and where in the request's path the value stands.
-/// What [`policy::RouteFacts`] carries.
-pub type Params = SmallVec<[(Arc<str>, u32, u32); 4]>;
 
 /// What a router has to say to a request.
 #[derive(Debug)]
@@ -73,27 +71,25 @@ impl Router {
         router
     }
 
-    /// The route that `request` takes on listener number `listener`. Its path's parameters are put
-    /// into `params`, which is emptied first.
+    /// Where in memory it stands.
+    pub(crate) fn memory(&self) -> impl Iterator<Item = Range<usize>> {
+        self.nodes.memory().chain([place(&self.rules)])
+    }
+
+    /// The route that `request` takes on listener number `listener`. Where its path's parameters
+    /// stand is put into `values`, which is emptied first.
     pub fn find<'s>(
         &'s self,
         listener: usize,
         request: &Request,
-        params: &mut Params,
+        values: &mut Values,
     ) -> Found<'s> {
-        params.clear();
+        values.clear();
         let mut walk = Walk::new(&self.nodes, &self.rules, listener, request);
         let host = request.target.authority.host();
         for root in self.hosts.roots(host, &self.nodes) {
-            let Some((rule, pattern)) = walk.from(root) else { continue };
-            let values = walk.values();
-            params.extend(
-                pattern
-                    .params
-                    .iter()
-                    .zip(values)
-                    .map(|(name, (start, end))| (name.clone(), *start, *end)),
-            );
+            let Some(rule) = walk.from(root) else { continue };
+            values.extend_from_slice(walk.values());
             return Found::Route(&rule.route);
         }
         let allow = walk.allow();

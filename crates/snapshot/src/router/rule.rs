@@ -14,23 +14,25 @@ use crate::regex::Regex;
 /// The patterns of a route's path: mostly one.
 pub(crate) type Patterns = SmallVec<[Pattern; 1]>;
 
-/// What one route matches, and the route.
+/// What one route matches, and the route. What is asked of every rule whose path matches stands in
+/// its first line of memory: with many routes, each line is a cold one.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Rule {
     /// The route.
     pub route: Arc<Route>,
     /// Numbers of the listeners it answers on; none: all.
-    pub listeners: Option<Arc<[usize]>>,
-    /// Its hosts.
-    pub hosts: Arc<[Host]>,
-    /// Its path. Two patterns where the API's own path is meant: it may end in a slash.
-    pub patterns: Patterns,
+    pub listeners: Option<Box<Arc<[usize]>>>,
     /// Its methods; none: any.
     pub methods: Box<[Method]>,
     /// Header fields.
     pub headers: Box<[FieldTest<Name>]>,
     /// Query parameters.
     pub query: Box<[FieldTest<Box<str>>]>,
+    /// Its hosts.
+    pub hosts: Arc<[Host]>,
+    /// Its path. Two patterns where the API's own path is meant: it may end in a slash.
+    pub patterns: Patterns,
 }
 
 /// What must be true of a header field or query parameter.

@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::num::NonZeroU32;
+use std::ops::Range;
 
 use policy::message::Request;
 use smallvec::SmallVec;
@@ -10,6 +11,7 @@ use smallvec::SmallVec;
 use super::children::Children;
 use super::{Allow, Rule};
 use crate::path::{End, PARAMS_MAX, Pattern, Segment, value};
+use crate::snapshot::place;
 
 /// A node's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +57,13 @@ impl Candidate {
 /// Candidates that end at one place; there is mostly one, found without another look into memory.
 type Ends = SmallVec<[Candidate; 2]>;
 
-/// A place in a tree: what patterns have in common up to here.
+/// Nodes below a node by the text around a parameter.
+type Params = Vec<(Segment, NodeId)>;
+
+/// A place in a tree: what patterns have in common up to here. Two lines of memory, fetched
+/// together.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 struct Node {
     /// What it is found by among its siblings: a segment's text, a root's host. Here, not in the
     /// table above it: who looks at one looks at the other.
@@ -64,7 +71,7 @@ struct Node {
     /// Nodes below, by the segment's text.
     text: Children,
     /// Nodes below, by the text around a parameter; more text first.
-    params: Vec<(Segment, NodeId)>,
+    params: Option<Box<Params>>,
     /// The node below for a parameter without text around it.
     any: Option<NodeId>,
     /// Patterns that end where the path does.
@@ -104,9 +111,12 @@ impl Nodes {
         let known = self.get(at).and_then(|node| match segment {
             Segment::Text(text) => self.find(&node.text, text),
             Segment::Param(before, after) if before.is_empty() && after.is_empty() => node.any,
-            Segment::Param(..) => {
-                node.params.iter().find(|(known, _)| known == segment).map(|(_, below)| *below)
-            }
+            Segment::Param(..) => node
+                .params
+                .iter()
+                .flat_map(|params| &**params)
+                .find(|(known, _)| known == segment)
+                .map(|(_, below)| *below),
         });
         if let Some(known) = known {
             return known;
@@ -118,7 +128,9 @@ impl Nodes {
                 Segment::Param(before, after) if before.is_empty() && after.is_empty() => {
                     node.any = Some(new);
                 }
-                Segment::Param(..) => node.params.push((segment.clone(), new)),
+                Segment::Param(..) => {
+                    node.params.get_or_insert_default().push((segment.clone(), new))
+                }
             }
         }
         new
@@ -135,11 +147,13 @@ impl Nodes {
         };
         self.0.shrink_to_fit();
         for node in &mut self.0 {
-            node.params.sort_by(|(a, _), (b, _)| a.precedence(b));
+            if let Some(params) = &mut node.params {
+                params.sort_by(|(a, _), (b, _)| a.precedence(b));
+                params.shrink_to_fit();
+            }
             // Stable: what is equal stays in the order of the document.
             node.exact.sort_by(order);
             node.open.sort_by(order);
-            node.params.shrink_to_fit();
             node.exact.shrink_to_fit();
             node.open.shrink_to_fit();
         }
@@ -148,6 +162,12 @@ impl Nodes {
     /// Patterns that end at the same place, each list in the order in which it is asked.
     pub fn ends(&self) -> impl Iterator<Item = &[Candidate]> {
         self.0.iter().flat_map(|node| [&*node.exact, &*node.open])
+    }
+
+    /// Where in memory they stand.
+    pub fn memory(&self) -> impl Iterator<Item = Range<usize>> {
+        let tables = self.0.iter().map(|node| node.text.memory());
+        tables.chain([place(&self.0)])
     }
 
     fn get(&self, id: NodeId) -> Option<&Node> {
@@ -176,7 +196,7 @@ impl<'s, 'r> Walk<'s, 'r> {
     }
 
     /// The rule that matches first in the tree at `root`.
-    pub fn from(&mut self, root: NodeId) -> Option<(&'s Rule, &'s Pattern)> {
+    pub fn from(&mut self, root: NodeId) -> Option<&'s Rule> {
         // `*` and the authority of CONNECT are no paths: no route matches them.
         if self.path.starts_with('/') { self.visit(root, 0) } else { None }
     }
@@ -192,7 +212,7 @@ impl<'s, 'r> Walk<'s, 'r> {
     }
 
     /// Asks `node`, with the path read up to byte `at`. As deep as documents let patterns be.
-    fn visit(&mut self, node: NodeId, at: usize) -> Option<(&'s Rule, &'s Pattern)> {
+    fn visit(&mut self, node: NodeId, at: usize) -> Option<&'s Rule> {
         let node = self.nodes.get(node)?;
         let rest = self.path.get(at..)?;
         if let Some(below) = rest.strip_prefix('/') {
@@ -203,7 +223,7 @@ impl<'s, 'r> Walk<'s, 'r> {
             if let Some(found) = text.and_then(|next| self.visit(next, end)) {
                 return Some(found);
             }
-            for (param, next) in &node.params {
+            for (param, next) in node.params.iter().flat_map(|params| &**params) {
                 let Segment::Param(before, after) = param else { continue };
                 let Some((from, to)) = value(segment, before, after) else { continue };
                 let found = self.with((start + from, start + to), |walk| walk.visit(*next, end));
@@ -224,7 +244,7 @@ impl<'s, 'r> Walk<'s, 'r> {
     }
 
     /// Asks a candidate that takes more than the path read so far.
-    fn ask_open(&mut self, candidate: Candidate, at: usize) -> Option<(&'s Rule, &'s Pattern)> {
+    fn ask_open(&mut self, candidate: Candidate, at: usize) -> Option<&'s Rule> {
         let (_, pattern) = candidate.of(self.rules)?;
         // What comes after the slash, or nothing where there is no slash.
         let rest = ((at + 1).min(self.path.len()), self.path.len());
@@ -246,8 +266,8 @@ impl<'s, 'r> Walk<'s, 'r> {
     }
 
     /// Asks a candidate whose path matches.
-    fn ask(&mut self, candidate: Candidate) -> Option<(&'s Rule, &'s Pattern)> {
-        let (rule, pattern) = candidate.of(self.rules)?;
+    fn ask(&mut self, candidate: Candidate) -> Option<&'s Rule> {
+        let rule = self.rules.get(candidate.rule())?;
         let matches = rule.hears(self.listener)
             && rule.missed_header(self.request).is_none()
             && rule.missed_query(self.request).is_none();
@@ -258,15 +278,15 @@ impl<'s, 'r> Walk<'s, 'r> {
             rule.methods.iter().for_each(|method| self.allow.add(*method));
             return None;
         }
-        Some((rule, pattern))
+        Some(rule)
     }
 
     /// Goes on with a value, and forgets it where that leads nowhere.
     fn with(
         &mut self,
         (start, end): (usize, usize),
-        go: impl FnOnce(&mut Self) -> Option<(&'s Rule, &'s Pattern)>,
-    ) -> Option<(&'s Rule, &'s Pattern)> {
+        go: impl FnOnce(&mut Self) -> Option<&'s Rule>,
+    ) -> Option<&'s Rule> {
         let before = self.values.len();
         self.values.push((start as u32, end as u32));
         let found = go(self);
@@ -274,5 +294,16 @@ impl<'s, 'r> Walk<'s, 'r> {
             self.values.truncate(before);
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_and_what_is_asked_of_a_rule_take_no_more_lines_than_they_are_said_to() {
+        assert_eq!(size_of::<Node>(), 128);
+        assert!(std::mem::offset_of!(Rule, hosts) <= 64);
     }
 }

@@ -3,7 +3,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use gateward_snapshot::{Action, Found, Params};
+use gateward_snapshot::{Action, Found};
+use policy::Values;
 
 use crate::support::{compile_apis, request};
 
@@ -57,7 +58,7 @@ fn finding_a_route_and_its_path_allocates_nothing() {
         request("GET a.test/a/1/2/3/4", &[]),
         request("GET other/a", &[]),
     ];
-    let mut params = Params::new();
+    let mut params = Values::new();
     let mut out = String::with_capacity(256);
     let mut run = || {
         for request in &requests {

@@ -2,7 +2,8 @@
 
 use config::Memory;
 use gateward_snapshot::{self as snapshot, Inputs, Level, Snapshot, diff};
-use policy::Carry;
+use policy::{Carry, Phase};
+use proptest::prelude::*;
 
 use crate::support::{NOW, read};
 
@@ -113,5 +114,86 @@ fn what_changed_is_told_by_name() {
         ("", "applications: [ { name: shop } ]\n", "applications changed"),
     ] {
         assert_eq!(changed(from, to), said, "{from} to {to}");
+    }
+}
+
+/// A use of a policy, with settings that are right, and what it is called.
+fn uses() -> impl Strategy<Value = Vec<usize>> {
+    proptest::collection::vec(0..USES.len(), 0..6)
+}
+
+const USES: &[(&str, &str)] = &[
+    ("access_log", "{}"),
+    ("ip", "{ deny: [10.0.0.0/8] }"),
+    ("body_size", "{ max: 1KiB }"),
+    ("api_key", "{}"),
+    ("anonymous", "{}"),
+    ("optional", "{ policy: { api_key: {} } }"),
+    ("rule", "{ rules: [ { if: 'request.path == \"/\"', then: allow } ] }"),
+    ("rate", "{ limit: 1, window: 1s }"),
+    ("header", "{ request: { remove: [x-a] } }"),
+    ("identity", "{}"),
+];
+
+fn written(level: &str, uses: &[usize], without: Option<&str>) -> String {
+    let one = |(number, kind): (usize, &usize)| {
+        let (name, settings) = USES[*kind];
+        (format!("{level}{number}"), format!("{{ {name}: {settings}, id: {level}{number} }}"))
+    };
+    let all = uses.iter().enumerate().map(one).filter(|(id, _)| Some(id.as_str()) != without);
+    format!("[ {} ]", all.map(|(_, text)| text).collect::<Vec<_>>().join(", "))
+}
+
+fn ordered(levels: [&[usize]; 3], without: Option<&str>) -> Vec<(Phase, String)> {
+    let [document, api, route] = levels;
+    let text = format!(
+        "version: 1
+listeners: [ {{ name: web, bind: '127.0.0.1:1' }} ]
+policies: {}
+apis:
+  - name: a
+    upstream: http://a
+    policies: {}
+    routes: [ {{ name: r, policies: {} }} ]
+",
+        written("d", document, without),
+        written("a", api, without),
+        written("r", route, without),
+    );
+    let snapshot = compile(&text);
+    let steps = snapshot.routes[0].chain.steps.iter();
+    steps.map(|step| (step.phase, step.id.to_string())).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever is written where, it runs by phase, then from the outside in, then as written; and
+    /// one policy less leaves the others as they were.
+    ///
+    /// Seen to fail: without the sort in `Chain::of`; with `sort_unstable_by_key` by phase and kind.
+    #[test]
+    #[allow(non_snake_case, reason = "it starts with its number in docs/faults.md")]
+    fn fa_E26_policies_run_by_phase_and_one_less_changes_nothing_else(
+        document in uses(), api in uses(), route in uses(), gone: proptest::sample::Index,
+    ) {
+        let levels = [&document[..], &api[..], &route[..]];
+        let order = ordered(levels, None);
+        prop_assert!(order.is_sorted_by_key(|(phase, _)| *phase), "{order:?}");
+        for phase in Phase::ALL {
+            let rank = |id: &str| {
+                let level = "dar".find(id.get(..1).unwrap_or_default()).unwrap_or(3);
+                (level, id.get(1..).and_then(|number| number.parse::<usize>().ok()))
+            };
+            let of_it = order.iter().filter(|(known, _)| *known == phase);
+            let ranks: Vec<_> = of_it.map(|(_, id)| rank(id)).collect();
+            prop_assert!(ranks.is_sorted(), "{phase}: {order:?}");
+        }
+        if !order.is_empty() {
+            let gone = &order[gone.index(order.len())].1;
+            let mut rest = order.clone();
+            rest.retain(|(_, id)| id != gone);
+            prop_assert_eq!(ordered(levels, Some(gone)), rest);
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! What rules of forwarding, redirecting and splitting come to.
 
-use gateward_snapshot::{Action, Found, Params, Route, Snapshot, UnsafePath};
+use gateward_snapshot::{Action, Found, Route, Snapshot, UnsafePath};
+use policy::Values;
 use policy::message::Scheme;
 
 use crate::support::{compile, compile_apis, request};
 
 /// The route of a request, with its parameters.
-fn route<'s>(snapshot: &'s Snapshot, line: &str) -> (&'s Route, Params) {
-    let mut params = Params::new();
+fn route<'s>(snapshot: &'s Snapshot, line: &str) -> (&'s Route, Values) {
+    let mut params = Values::new();
     match snapshot.router.find(0, &request(line, &[]), &mut params) {
         Found::Route(route) => (route, params),
         other => panic!("{line}: {other:?}"),

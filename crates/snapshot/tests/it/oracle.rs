@@ -9,7 +9,8 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 use crate::support::{compile, request};
-use gateward_snapshot::{Found, Params, Snapshot, Verdict};
+use gateward_snapshot::{Found, Snapshot, Verdict};
+use policy::Values;
 
 /// A route, as the rules see it.
 #[derive(Clone, Debug)]
@@ -296,7 +297,7 @@ fn document(rules: &[Rule]) -> String {
 }
 
 fn by_the_router(snapshot: &Snapshot, request: &Request) -> Result<usize, Vec<String>> {
-    match snapshot.router.find(0, request, &mut Params::new()) {
+    match snapshot.router.find(0, request, &mut Values::new()) {
         Found::Route(route) => Ok(route.number),
         Found::NotFound => Err(Vec::new()),
         Found::MethodNotAllowed(allow) => {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use base::Problems;
 use config::{Memory, Schema, Written};
-use gateward_snapshot::{self as snapshot, Found, Inputs, Params, Snapshot};
+use gateward_snapshot::{self as snapshot, Found, Inputs, Snapshot};
+use policy::Values;
 use policy::message::{Method, Request};
 use policy::{Carry, Registry};
 
@@ -65,13 +66,14 @@ pub fn request(line: &str, headers: &[(&str, &str)]) -> Request {
 
 /// What a router says, as text: `name {param=value}`, `405 GET, POST` or `404`.
 pub fn found(snapshot: &Snapshot, listener: usize, request: &Request) -> String {
-    let mut params = Params::new();
-    match snapshot.router.find(listener, request, &mut params) {
+    let mut values = Values::new();
+    match snapshot.router.find(listener, request, &mut values) {
         Found::NotFound => "404".into(),
         Found::MethodNotAllowed(allow) => format!("405 {allow}"),
         Found::Route(route) => {
             let path = request.target.path.as_str();
-            let values = params.iter().map(|(name, start, end)| {
+            let named = route.names.params.iter().zip(&values);
+            let values = named.map(|(name, (start, end))| {
                 format!(" {name}={}", &path[*start as usize..*end as usize])
             });
             format!("{}{}", route.name, values.collect::<String>())

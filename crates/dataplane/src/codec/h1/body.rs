@@ -112,6 +112,8 @@ impl BodyReader {
         match &mut self.kind {
             Kind::Length(0) | Kind::Close { done: true } => Ok(Decoded::End),
             Kind::Broken => Err("the body broke off"),
+            // Whoever asks once more than needed is not to wait for the next request.
+            Kind::Chunked(chunked) if chunked.is_done() => Ok(Decoded::End),
             _ if input.is_empty() => Ok(Decoded::More),
             Kind::Length(left) => {
                 let take = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());

@@ -76,7 +76,8 @@ impl<'b> Fields<'b> {
         if !fields.named.is_empty() {
             let named = &fields.named;
             headers.remove_where(|known, name| {
-                !is_protected(known) && named.iter().any(|gone| gone.eq_ignore_ascii_case(name))
+                !known.tells_where_from()
+                    && named.iter().any(|gone| gone.eq_ignore_ascii_case(name))
             });
         }
         Ok(fields)
@@ -173,20 +174,6 @@ fn content_length(value: &[u8]) -> Result<u64, Fault> {
 /// The elements of a comma-separated list, without empty ones.
 fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
-}
-
-/// Fields that `Connection` can't remove: they say where a request came from.
-const fn is_protected(known: Known) -> bool {
-    matches!(
-        known,
-        Known::Forwarded
-            | Known::XForwardedFor
-            | Known::XForwardedHost
-            | Known::XForwardedPort
-            | Known::XForwardedPrefix
-            | Known::XForwardedProto
-            | Known::XRealIp
-    )
 }
 
 /// Where `part`, a piece of `whole`, starts in it.

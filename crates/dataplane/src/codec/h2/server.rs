@@ -40,7 +40,7 @@ const SEND_BUFFER: usize = 16 << 10;
 
 /// Bytes of heads of the requests that run on a connection. More have to wait for these: a client
 /// that opens all the streams it may with heads as large as they may be pins no more.
-const HEADS_MAX: usize = 1 << 20;
+const HEADS_MAX: usize = 512 << 10;
 
 /// Streams a client reset before they were even looked at; more end the connection.
 const UNSEEN_RESETS_MAX: usize = 20;

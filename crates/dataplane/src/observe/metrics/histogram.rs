@@ -19,9 +19,11 @@ pub(crate) const LE: [&str; BOUNDS.len() + 1] = [
 
 /// Durations, counted by bucket.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Histogram {
-    buckets: [Count; BOUNDS.len() + 1],
+    // Beside the first buckets, which most requests count in: one line of memory less.
     micros: Count,
+    buckets: [Count; BOUNDS.len() + 1],
 }
 
 impl Histogram {

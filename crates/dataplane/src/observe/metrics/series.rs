@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use smallvec::SmallVec;
+
 use super::histogram::Histogram;
 use super::http2::Http2Counts;
 use super::refusals::UPSTREAM_CODES;
@@ -47,9 +49,10 @@ impl Classes {
     }
 }
 
-/// A block per core, made when the core first counts. Blocks share no cache line.
+/// A block per core, made when the core first counts. Blocks share no cache line. Where cores are
+/// few, their blocks are found from here at once.
 #[derive(Debug)]
-pub(crate) struct PerCore<C>(Box<[OnceLock<Box<Padded<C>>>]>);
+pub(crate) struct PerCore<C>(SmallVec<[OnceLock<Box<Padded<C>>>; 4]>);
 
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -80,11 +83,12 @@ impl<C: Default> PerCore<C> {
 
 /// One series, or a few with the same labels.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Series<const N: usize, C> {
-    /// The values of its labels.
-    pub labels: [Arc<str>; N],
     /// What it counts.
     pub cores: PerCore<C>,
+    /// The values of its labels.
+    pub labels: [Arc<str>; N],
 }
 
 type Kept<const N: usize, C> = HashMap<[Arc<str>; N], Arc<Series<N, C>>>;
@@ -122,17 +126,18 @@ impl<const N: usize, C: Default> Registry<N, C> {
     }
 }
 
-/// What is counted of a route.
+/// What is counted of a route. What every request counts comes first, side by side.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct RouteCounts {
     /// Requests, by the status class of their answers.
     pub requests: Classes,
-    /// Time from a request's head to the end of its answer.
-    pub duration: Histogram,
     /// Bytes of requests' bodies.
     pub bytes_in: Count,
     /// Bytes of responses' bodies.
     pub bytes_out: Count,
+    /// Time from a request's head to the end of its answer.
+    pub duration: Histogram,
 }
 
 /// What is counted of an upstream.

@@ -128,9 +128,9 @@ pub(crate) fn of_exchange(x: &Exchange, route: Option<&Route>) -> Span {
     let template = route.and_then(template);
     to.text("http.route", template.as_deref().unwrap_or_default());
     if let Some(route) = &x.route {
-        to.text("gateward.api", &route.api);
-        to.text("gateward.api_version", route.version.as_deref().unwrap_or_default());
-        to.text("gateward.route", &route.route);
+        to.text("gateward.api", route.api());
+        to.text("gateward.api_version", route.version().unwrap_or_default());
+        to.text("gateward.route", route.route());
     }
     if let Some(upstream) = &x.upstream.name {
         to.text("gateward.upstream", upstream);
@@ -157,7 +157,7 @@ pub(crate) fn of_exchange(x: &Exchange, route: Option<&Route>) -> Span {
         kind: Kind::Server,
         name: match (template, &x.route) {
             (Some(template), _) => format!("{method} {template}"),
-            (None, Some(found)) => format!("{method} {}", found.route),
+            (None, Some(found)) => format!("{method} {}", found.route()),
             (None, None) => method.to_owned(),
         },
         start: x.wall,

@@ -2,6 +2,7 @@
 //! its comment how it was seen to fail without the defence.
 
 mod contract;
+mod decisions;
 mod exhaustion;
 mod http1;
 mod http2;

@@ -3,6 +3,7 @@
 pub(crate) mod balance;
 mod breaker;
 mod connections;
+mod credential;
 mod health;
 mod http2;
 mod messages;

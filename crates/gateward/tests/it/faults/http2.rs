@@ -111,6 +111,26 @@ async fn many_fields(gateway: &Gateway) -> JoinHandle<()> {
     })
 }
 
+/// Uploads of heads as large as they may be, whose bodies come a byte a frame and are not asked
+/// for.
+async fn small_pieces(gateway: &Gateway) -> JoinHandle<()> {
+    let mut client = connect(gateway, &[]).await;
+    let head = Block::request("POST", "/", "a").field("x", vec![b'a'; 15 << 10]);
+    for request in 0..60 {
+        client.send(&Frame::head(request * 2 + 1, false, &head)).await;
+    }
+    // More of them and the h2 crate ends the connection, as it should.
+    for request in 0..60 {
+        let mut pieces = Frame::data(request * 2 + 1, false, b"a").bytes().repeat(60);
+        pieces.extend(Frame::data(request * 2 + 1, false, &[b'a'; 16 << 10]).bytes());
+        assert!(client.send_bytes(&pieces).await, "it was ended");
+    }
+    tokio::spawn(async move {
+        let _client = client;
+        std::future::pending().await
+    })
+}
+
 async fn pinned(gateway: &Gateway, kind_of: usize) -> u64 {
     let mut all = Vec::new();
     let before = resident(gateway).await;
@@ -118,13 +138,16 @@ async fn pinned(gateway: &Gateway, kind_of: usize) -> u64 {
         all.push(match kind_of {
             0 => takes_half(gateway).await,
             1 => reads_nothing(gateway).await,
-            _ => many_fields(gateway).await,
+            2 => many_fields(gateway).await,
+            _ => small_pieces(gateway).await,
         });
     }
     let grown = resident(gateway).await.saturating_sub(before);
     all.iter().for_each(JoinHandle::abort);
     grown / HOSTILE
 }
+
+const KINDS: [&str; 4] = ["takes half", "reads nothing", "many fields", "small pieces"];
 
 /// A hostile connection pins 4 MiB of the process's memory at most, whatever it does, and a good
 /// client is answered beside it.
@@ -133,14 +156,16 @@ async fn pinned(gateway: &Gateway, kind_of: usize) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fa_B05_d_what_one_hostile_connection_pins() {
     let port = origin().await;
-    for (kind_of, name) in ["takes half", "reads nothing", "many fields"].iter().enumerate() {
+    for (kind_of, name) in KINDS.iter().enumerate() {
         let gateway = Gateway::start(&format!(
             "upstreams:
   - name: up
     endpoints: [ 'http://127.0.0.1:{port}' ]
-    breaker: {{ connections: 5000, running: 5000, pending: 5000 }}
+    breaker: {{ connections: {}, running: 5000, pending: 5000 }}
 apis: [ {{ name: a, upstream: up }} ]
-"
+",
+            // Bodies are not asked for while their requests wait for a connection.
+            if *name == "small pieces" { 1 } else { 5000 },
         ));
         let each = pinned(&gateway, kind_of).await;
         println!("{name}: {} KiB each", each >> 10);

@@ -26,8 +26,9 @@
 //! The upstream learns who calls from the header fields `X-Gateward-Application`,
 //! `X-Gateward-Organization` (where the application has one) and `X-Gateward-Credential` (the key's
 //! id). The gateway removes what callers send under these names, whatever their spelling.
-//! `identity` gives them other names. Where an upstream must not know, the `header` policy removes
-//! them again.
+//! `identity` gives them other names, and an empty name tells nothing; the policy `identity` tells
+//! more, for every way to prove who calls. Where an upstream must not know, the `header` policy
+//! removes them again.
 //!
 //! Where an API and its document both ask for a key, the first one found counts for both.
 
@@ -36,7 +37,7 @@ mod credential;
 use std::sync::Arc;
 
 use base::{Pointer, Problem, Problems};
-use policy::message::{Known, Name, Request};
+use policy::message::{Name, Request};
 use policy::{
     Caller, Code, Compile, Directory, Exchange, Fault, KeyState, Phase, Policy, PolicyKind,
     Posture, Refusal, Stage, Step,
@@ -46,6 +47,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::shown::MULTIPLE_CREDENTIALS;
+use crate::identity::{self, Fact, Fields};
 use crate::secret_names::SecretNames;
 use credential::Found;
 
@@ -93,7 +95,7 @@ struct Settings {
     identity: Identity,
 }
 
-/// Names of the header fields that tell the upstream who calls.
+/// Names of the header fields that tell the upstream who calls; an empty one tells nothing.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "ApiKeyIdentity")]
@@ -121,9 +123,8 @@ impl Default for Identity {
 struct ApiKey {
     header: Option<Name>,
     query: Option<String>,
-    application: Name,
-    organization: Name,
-    credential: Name,
+    /// What the upstream learns of who calls.
+    told: Fields,
     challenge: Box<str>,
     directory: Arc<Directory>,
     /// Held so that the names stay secret as long as this runs.
@@ -141,7 +142,7 @@ fn compile(
         (None, None) => Some("x-api-key"),
         (header, _) => header.as_deref(),
     };
-    let header = header.and_then(|text| name(text, &at.key("header"), &mut problems));
+    let header = header.and_then(|text| identity::name(text, &at.key("header"), &mut problems));
     let query = settings.query;
     if let Some(query) = &query
         && (query.is_empty() || !query.bytes().all(credential::is_plain))
@@ -150,21 +151,17 @@ fn compile(
         let hint = "use letters, digits, `-`, `_` and `.`, as in `api_key`";
         problems.push(Problem::new(&at.key("query"), what).hint(hint));
     }
-    let at = at.key("identity");
-    let mut identity = |word: &str, text: &str| name(text, &at.key(word), &mut problems);
-    let application = identity("application", &settings.identity.application);
-    let organization = identity("organization", &settings.identity.organization);
-    let credential = identity("credential", &settings.identity.credential);
-    let (Some(application), Some(organization), Some(credential)) =
-        (application, organization, credential)
-    else {
-        return Err(problems);
-    };
+    let (at, mut told) = (at.key("identity"), Fields::default());
+    for (word, name, fact) in [
+        ("application", &settings.identity.application, Fact::Application),
+        ("organization", &settings.identity.organization, Fact::Organization),
+        ("credential", &settings.identity.credential, Fact::Credential),
+    ] {
+        told.add(name, fact, &at.key(word), cx, &mut problems);
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
-    let told = [&application, &organization, &credential];
-    cx.identity_headers.extend(told.map(|name| name.as_str().to_owned()));
     let secrets = SecretNames::of(cx.carry);
     let (shown, place) = (header.as_ref().map(Name::as_str), query.as_deref());
     shown.into_iter().chain(place).for_each(|name| secrets.add(name));
@@ -175,29 +172,11 @@ fn compile(
     Ok(Arc::new(ApiKey {
         header,
         query,
-        application,
-        organization,
-        credential,
+        told,
         challenge: challenge.into(),
         directory: cx.directory.clone(),
         _secrets: secrets,
     }))
-}
-
-/// The header name `written`; what is none becomes a problem.
-fn name(written: &str, at: &Pointer, problems: &mut Problems) -> Option<Name> {
-    match Name::new(written) {
-        Some(name) if Known::of(written.as_bytes()) == Known::Other => return Some(name),
-        Some(_) => problems.push(
-            Problem::new(at, format!("`{written}` has another meaning in HTTP"))
-                .hint("use a name of its own, as in `x-api-key`"),
-        ),
-        None => problems.push(
-            Problem::new(at, format!("`{written}` can't be a header's name"))
-                .hint("use letters, digits and `-`, as in `x-api-key`"),
-        ),
-    }
-    None
 }
 
 impl Policy for ApiKey {
@@ -213,8 +192,8 @@ impl Policy for ApiKey {
             Found::TooLong => None,
             Found::Several => return Step::refuse(Refusal::new(&MULTIPLE_CREDENTIALS)),
         };
-        let live = known.filter(|key| key.state(exchange.wall) == KeyState::Live);
-        let Some(key) = live else { return Step::refuse(self.refusal(&INVALID)) };
+        let known = known.filter(|key| key.state(exchange.wall) == KeyState::Live);
+        let Some(key) = known else { return Step::refuse(self.refusal(&INVALID)) };
         if let Err(code) = key.application().may_call() {
             return Step::refuse(Refusal::new(code));
         }
@@ -224,7 +203,7 @@ impl Policy for ApiKey {
             by: KIND.name,
             grant: key.grant().cloned(),
         };
-        self.tell(exchange, &caller);
+        self.told.write(&mut exchange.request.headers, Some(&caller));
         exchange.caller = Some(caller);
         Step::next()
     }
@@ -237,20 +216,5 @@ impl Policy for ApiKey {
 impl ApiKey {
     fn refusal(&self, code: &'static Code) -> Refusal {
         Refusal::new(code).header("WWW-Authenticate", self.challenge.clone())
-    }
-
-    /// Tells the upstream who calls.
-    fn tell(&self, exchange: &mut Exchange, caller: &Caller) {
-        let headers = &mut exchange.request.headers;
-        for (name, value) in [
-            (&self.application, caller.application_name()),
-            (&self.organization, caller.organization()),
-            (&self.credential, Some(&*caller.credential)),
-        ] {
-            headers.remove(name);
-            if let Some(value) = value {
-                headers.append(name.as_str(), value);
-            }
-        }
     }
 }

@@ -234,9 +234,9 @@ fn attributes(
     });
     let mut context = asking.context.clone();
     if let Some(route) = &x.route {
-        context.insert("api".into(), route.api.to_string());
-        context.insert("route".into(), route.route.to_string());
-        if let Some(version) = &route.version {
+        context.insert("api".into(), route.api().to_string());
+        context.insert("route".into(), route.route().to_string());
+        if let Some(version) = route.version() {
             context.insert("version".into(), version.to_string());
         }
     }

@@ -47,8 +47,8 @@ impl Http {
         told("x-forwarded-uri", uri.as_bytes());
         told("x-forwarded-for", x.client.to_string().as_bytes());
         if let Some(route) = &x.route {
-            told("x-gateward-api", route.api.as_bytes());
-            told("x-gateward-route", route.route.as_bytes());
+            told("x-gateward-api", route.api().as_bytes());
+            told("x-gateward-route", route.route().as_bytes());
         }
         for (name, value) in &asking.fixed {
             told(name.as_str(), value.expose().as_bytes());

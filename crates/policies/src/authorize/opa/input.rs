@@ -28,9 +28,9 @@ pub(super) fn input(x: &Exchange, told: &[Name], body: Option<&Held>) -> Value {
     json!({
         "request": request,
         "caller": x.caller.as_ref().map(caller),
-        "api": route.map(|route| &*route.api),
-        "version": route.and_then(|route| route.version.as_deref()),
-        "route": route.map(|route| &*route.route),
+        "api": route.map(|route| route.api()),
+        "version": route.and_then(|route| route.version()),
+        "route": route.map(|route| route.route()),
         "params": params(x),
     })
 }
@@ -77,12 +77,8 @@ fn add(to: &mut Map<String, Value>, name: &str, value: &str) {
 
 fn params(x: &Exchange) -> Map<String, Value> {
     let Some(route) = &x.route else { return Map::new() };
-    let path = &x.request.target.path;
-    let named = route
-        .params
-        .iter()
-        .filter_map(|(name, ..)| Some((name.to_string(), Value::from(route.param(path, name)?))));
-    named.collect()
+    let params = route.params(&x.request.target.path);
+    params.map(|(name, value)| (name.to_owned(), value.into())).collect()
 }
 
 /// A body: JSON where it is, else text; in base64 behind `base64:` where it is neither.

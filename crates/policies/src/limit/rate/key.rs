@@ -36,11 +36,10 @@ impl By {
             Self::Route => exchange
                 .route
                 .as_ref()
-                .map(|route| Key::Route(&route.api, route.version.as_deref(), Some(&route.route))),
-            Self::Api => exchange
-                .route
-                .as_ref()
-                .map(|route| Key::Route(&route.api, route.version.as_deref(), None)),
+                .map(|route| Key::Route(route.api(), route.version(), Some(route.route()))),
+            Self::Api => {
+                exchange.route.as_ref().map(|route| Key::Route(route.api(), route.version(), None))
+            }
             Self::None => Some(Key::All),
         };
         found.unwrap_or(Key::Missing)

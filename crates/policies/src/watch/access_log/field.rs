@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use policy::message::Known;
-use policy::{Caller, Exchange};
+use policy::{Caller, Exchange, RouteFacts};
 
 use super::json::{self, Line};
 use super::time;
@@ -158,9 +158,9 @@ impl Field {
         let route = exchange.route.as_ref();
         let caller = exchange.caller.as_ref();
         let name = match self {
-            Self::Api => route.map(|route| &*route.api),
-            Self::Version => route.and_then(|route| route.version.as_deref()),
-            Self::Route => route.map(|route| &*route.route),
+            Self::Api => route.map(RouteFacts::api),
+            Self::Version => route.and_then(RouteFacts::version),
+            Self::Route => route.map(RouteFacts::route),
             Self::Application => caller.and_then(Caller::application_name),
             Self::Organization => caller.and_then(Caller::organization),
             Self::Credential => caller.map(|caller| &*caller.credential),

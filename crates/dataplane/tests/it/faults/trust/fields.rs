@@ -44,7 +44,7 @@ async fn fa_D10_fields_that_connection_names() {
 
 /// What a stranger says of where it came from is ignored: by limits, address lists, logs, and the
 /// origin.
-/// Seen to fail: with `names::is_known_proxys` always false and `Composed::forwarded` joining
+/// Seen to fail: with `Known::tells_where_from` always false and `Composed::forwarded` joining
 /// whatever was sent.
 #[tokio::test]
 async fn fa_D11_a_strangers_word_on_its_address() {

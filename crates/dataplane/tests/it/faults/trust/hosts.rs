@@ -150,7 +150,7 @@ fn fa_D23_b_a_model_agrees() {
                 paths,
             );
             let request = request.expect("a good name");
-            let mut params = snapshot::Params::new();
+            let mut params = policy::Values::new();
             let found = match snapshot.router.find(0, &request, &mut params) {
                 snapshot::Found::Route(route) => Some(route.api.name.to_string()),
                 _ => None,
