@@ -1,5 +1,5 @@
-//! `${env:NAME}`, `${env:NAME:-default}`, `${file:path}` and `${vault:mount/path#field}` in any text;
-//! `$${` stands for a plain `${`. Behind `|base64`, what it stands for is decoded.
+//! `${env:NAME}`, `${env:NAME:-default}`, `${file:path}` and `${vault:mount/path#field}` in any
+//! text; `$${` stands for a plain `${`. Behind `|base64`, what it stands for is decoded.
 
 use std::collections::{HashMap, HashSet};
 use std::env::VarError;
@@ -192,8 +192,8 @@ impl<'a> Expander<'a> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~@".contains(&b);
         let good = |part: &str| !part.is_empty() && part != "." && part != "..";
         let parts = path.split('/').collect::<Vec<_>>();
-        let is_path = parts.len() > 1
-            && parts.iter().all(|part| good(part) && part.bytes().all(plain));
+        let is_path =
+            parts.len() > 1 && parts.iter().all(|part| good(part) && part.bytes().all(plain));
         if !is_path || field.is_empty() {
             return Err(("it names no field of a secret".into(), Some(USAGE)));
         }

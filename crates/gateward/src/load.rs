@@ -53,7 +53,13 @@ impl Loader {
 
     /// A loader whose first snapshot has this revision.
     pub fn starting_at(revision: u64) -> Self {
-        Self { schema: schema(), carry: Carry::default(), remotes: Remotes::default(), vault: Arc::default(), revision }
+        Self {
+            schema: schema(),
+            carry: Carry::default(),
+            remotes: Remotes::default(),
+            vault: Arc::default(),
+            revision,
+        }
     }
 
     /// What to start by: the document at `path`; or, where that is broken or brought serving
@@ -112,7 +118,11 @@ impl Loader {
     ///
     /// # Errors
     /// As [`Loader::load`].
-    pub fn load_with(&self, path: &Path, remotes: &dyn snapshot::Remotes) -> Result<Loaded, Report> {
+    pub fn load_with(
+        &self,
+        path: &Path,
+        remotes: &dyn snapshot::Remotes,
+    ) -> Result<Loaded, Report> {
         self.compile(path, &Machine, &self.inputs(remotes))
     }
 

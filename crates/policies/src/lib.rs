@@ -61,25 +61,25 @@ mod upstream {
 
 /// Every policy there is.
 pub static REGISTRY: policy::Registry = policy::Registry::new(&[
-    &watch::access_log::KIND,       // a JSON line per exchange
-    &admit::ip::KIND,               // who may come, by address
-    &admit::body_size::KIND,        // how long a body may be
-    &authenticate::api_key::KIND,   // who has this key
-    &authenticate::basic::KIND,     // who knows this password
-    &authenticate::hmac::KIND,      // who signs with this secret
-    &authenticate::signature::KIND, // who signs with this key
+    &watch::access_log::KIND,        // a JSON line per exchange
+    &admit::ip::KIND,                // who may come, by address
+    &admit::body_size::KIND,         // how long a body may be
+    &authenticate::api_key::KIND,    // who has this key
+    &authenticate::basic::KIND,      // who knows this password
+    &authenticate::hmac::KIND,       // who signs with this secret
+    &authenticate::signature::KIND,  // who signs with this key
     &authenticate::introspect::KIND, // whose token a server calls active
-    &authenticate::external::KIND, // whom an authorizer of yours lets in
-    &authenticate::any_of::KIND,    // one of several ways
-    &authenticate::all_of::KIND,    // several ways at once
-    &authenticate::optional::KIND,  // or not at all
-    &authenticate::anonymous::KIND, // a name for strangers
-    &authorize::rule::KIND,         // rules in CEL
-    &authorize::opa::KIND, // rules in Rego
-    &limit::rate::KIND,             // how many calls in a window
-    &transform::header::KIND,       // set, add, remove header fields
-    &transform::identity::KIND,     // who calls, for the upstream
-    &upstream::upstream_auth::KIND, // what the gateway shows the upstream
+    &authenticate::external::KIND,   // whom an authorizer of yours lets in
+    &authenticate::any_of::KIND,     // one of several ways
+    &authenticate::all_of::KIND,     // several ways at once
+    &authenticate::optional::KIND,   // or not at all
+    &authenticate::anonymous::KIND,  // a name for strangers
+    &authorize::rule::KIND,          // rules in CEL
+    &authorize::opa::KIND,           // rules in Rego
+    &limit::rate::KIND,              // how many calls in a window
+    &transform::header::KIND,        // set, add, remove header fields
+    &transform::identity::KIND,      // who calls, for the upstream
+    &upstream::upstream_auth::KIND,  // what the gateway shows the upstream
 ]);
 
 pub use authenticate::basic::hash::hash_password;

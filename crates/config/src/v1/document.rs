@@ -2,8 +2,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Application, InstanceLimits, Listener, LongLists, Organization, Plan, PolicyUse,
-    Secrets, Subscription, Telemetry, Upstream,
+    Api, Application, InstanceLimits, Listener, LongLists, Organization, Plan, PolicyUse, Secrets,
+    Subscription, Telemetry, Upstream,
 };
 
 /// A Gateward document: everything one instance serves.

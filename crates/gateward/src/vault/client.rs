@@ -143,7 +143,8 @@ impl Client {
             return Ok(token);
         }
         let place = format!("auth/{}/login", role.mount.trim_matches('/'));
-        let said = json!({ "role_id": role.role_id.expose(), "secret_id": role.secret_id.expose() });
+        let said =
+            json!({ "role_id": role.role_id.expose(), "secret_id": role.secret_id.expose() });
         let call = Call::post(self.url(&place), "application/json", said.to_string());
         let answer = self.call(call, None).await?;
         let auth = body(&answer)?.remove("auth").unwrap_or_default();
@@ -167,9 +168,11 @@ impl Client {
         if let Some(namespace) = &self.namespace {
             call = call.header("x-vault-namespace", namespace.as_str());
         }
-        let answer = self.remote.call(call).await.map_err(|why| {
-            Failure::Away(format!("the vault {}: {why}", self.address))
-        })?;
+        let answer = self
+            .remote
+            .call(call)
+            .await
+            .map_err(|why| Failure::Away(format!("the vault {}: {why}", self.address)))?;
         match answer.status {
             200 => Ok(answer),
             404 => Err(Failure::Refused("the vault has no such secret (404)".into())),

@@ -1,5 +1,6 @@
 //! Secrets that a document refers to and a vault holds: read when the document is, kept in memory
-//! alone, looked at again while the gateway runs. While the vault is away, what it said last counts.
+//! alone, looked at again while the gateway runs. While the vault is away, what it said last
+//! counts.
 
 mod around;
 mod client;

@@ -131,7 +131,11 @@ fn ext_authz_is_spoken_as_envoy_speaks_it() {
     let long = ["-H", &kind("bare"), "-d", "12345678901234567", &gateway.url("/a")];
     assert_eq!(status(&long), "413");
     drop(authorizer);
-    assert_eq!(status(&["-H", &kind("allow"), &gateway.url("/a")]), "503", "nobody is let in while it is away");
+    assert_eq!(
+        status(&["-H", &kind("allow"), &gateway.url("/a")]),
+        "503",
+        "nobody is let in while it is away"
+    );
 }
 
 const RULES: &str = r#"package orders

@@ -124,8 +124,7 @@ fn an_app_role_logs_in() {
     let role = json!({ "token_policies": "reader", "token_ttl": "2s", "token_max_ttl": "2s" });
     vault.write("auth/approle/role/gateward", &role);
     let url = vault.url("auth/approle/role/gateward/role-id");
-    let id: Value =
-        serde_json::from_str(&curl(&["-H", "X-Vault-Token: root", &url])).unwrap();
+    let id: Value = serde_json::from_str(&curl(&["-H", "X-Vault-Token: root", &url])).unwrap();
     let secret = vault.write("auth/approle/role/gateward/secret-id", &json!({}));
     let settings = format!(
         "{{ address: \"http://127.0.0.1:{}\", refresh: 1s, app_role: {{ role_id: {}, secret_id: {} }} }}",

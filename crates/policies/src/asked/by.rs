@@ -234,7 +234,9 @@ mod tests {
         for change in [
             (|x: &mut Exchange| x.request.target.path = "/b".into()) as fn(&mut Exchange),
             |x| x.request.target.query = Some(String::new()),
-            |x| drop(x.request.headers.append("x-a", "")),
+            |x| {
+                x.request.headers.append("x-a", "");
+            },
         ] {
             let mut other = exchange();
             change(&mut other);

@@ -78,7 +78,9 @@ impl Fields {
         headers: &mut Headers,
         answered: impl Iterator<Item = (&'a str, &'a [u8])>,
     ) -> bool {
-        self.0.iter().for_each(|name| drop(headers.remove(name)));
+        for name in &self.0 {
+            headers.remove(name);
+        }
         self.append(headers, answered)
     }
 

@@ -64,7 +64,9 @@ impl Place {
                     request.headers.remove(policy::message::Known::Authorization);
                 }
             }
-            Self::Header(name) => drop(request.headers.remove(name)),
+            Self::Header(name) => {
+                request.headers.remove(name);
+            }
             Self::Query(name) => {
                 let Some(query) = &request.target.query else { return };
                 let kept = query.split('&').filter(|pair| value(pair, name).is_none());
@@ -116,7 +118,9 @@ mod tests {
 
     fn with(headers: &[(&str, &str)], query: Option<&str>) -> Request {
         let mut request = Request::default();
-        headers.iter().for_each(|(name, value)| drop(request.headers.append(name, value)));
+        for (name, value) in headers {
+            request.headers.append(name, value);
+        }
         request.target.query = query.map(str::to_owned);
         request
     }
