@@ -34,8 +34,9 @@
 //! | `^ METHOD target` | the request the upstream sees |
 //! | `^ name: value`, `^ !name`, `^ \| text` | a field it has, or has not; its whole body |
 //! | `^ nothing` | that the upstream sees no request |
-//! | `@ 200`, `@ name: value`, `@ \| text` | what servers beside the request's way answer, whatever their URLs; without it none can be reached |
-//! | `@ ? text`, `@ nothing` | a text in the last question that they were asked: its method and URL, a field, its body; that they were asked nothing |
+//! | `@ 200`, `@ name: value`, `@ \| text` | what servers beside the request's way answer, if any |
+//! | `@ ? text` | a text in what they were asked last: method and URL, a field, the body |
+//! | `@ nothing` | that they were asked nothing |
 //! | `$ text`, `$ !text` | a text that the access log's new lines have in them, or not |
 //! | `$ {…}`, `$ nothing` | the whole line; that there is none |
 //! | `~ advance 1s` | moves the clock |

@@ -24,12 +24,14 @@
 //! values; of the body its beginning, where `body` says so. Over gRPC a field that is no text is
 //! refused with 400, since it can't be told.
 //!
-//! | the authorizer | what becomes of the request |
-//! |---|---|
-//! | answers 2xx; over gRPC status 0 | goes on |
-//! | answers 401; denies with it over gRPC | 401 `external_unauthenticated`, with its `WWW-Authenticate` |
-//! | answers another 3xx or 4xx; denies over gRPC | 403 `external_denied`; or its own answer, where `answer: true` |
-//! | is away, slow, breaks off, answers 5xx, more than 64 KiB, what is no answer or can't be a header field | 503 `external_unavailable`, or 403 `external_undecided` where `on_error: forbidden` |
+//! - It answers 2xx, over gRPC status 0: the request goes on.
+//! - It answers 401, or denies with it over gRPC: 401 `external_unauthenticated`, with its
+//!   `WWW-Authenticate`.
+//! - It answers another 3xx or 4xx, or denies over gRPC: 403 `external_denied`; or its own answer,
+//!   where `answer: true`.
+//! - It is away, slow, breaks off, answers 5xx, more than 64 KiB, what is no answer, or what can't be
+//!   a header field: 503 `external_unavailable`, or 403 `external_undecided` where `on_error:
+//!   forbidden`.
 //!
 //! Of its answer the upstream gets the fields in `upstream_headers` and nothing else. What clients
 //! send under these names is removed from every request of the document, in every spelling, whether
@@ -43,8 +45,10 @@
 //! Decisions are used again for `cache.ttl`, by default for requests that would tell the authorizer
 //! the same to the last byte; `cache.by` names what counts instead.
 
+mod decide;
 mod grpc;
 mod http;
+mod messages;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -55,17 +59,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Pointer, Problem, Problems, Secret};
-use bytes::Bytes;
-use policy::message::{Body, Held, Known, Name, Response, Status};
+use policy::message::{Held, Known, Name};
 use policy::{
-    Call, Caller, Code, Compile, Directory, Exchange, Fault, Flow, Grant, Phase, Policy,
-    PolicyKind, Posture, Refusal, Remote, Stage, Step, codes,
+    Call, Code, Compile, Directory, Exchange, Fault, Flow, Phase, Policy, PolicyKind, Posture, Refusal,
+    Remote, Stage, Step, codes,
 };
 use serde_json::Value;
 
 use crate::asked::{Answers, By, Fields, Keyed, Told};
 use settings::{OnError, Settings};
-use verdict::{Allowed, Denied, Verdict, fields, text};
+use verdict::Verdict;
 
 pub(crate) static KIND: PolicyKind = PolicyKind {
     name: "external",
@@ -302,112 +305,6 @@ impl External {
             return Err(Refusal::new(&codes::BODY_TOO_LARGE).detail(detail));
         }
         Ok(Beginning(Some(held)))
-    }
-
-    fn decide(&self, x: &mut Exchange, told: &Told<Verdict>) -> Result<Flow, Refusal> {
-        match &told.value {
-            Verdict::Allowed(allowed) => self.allow(x, allowed).map(|()| Flow::Continue),
-            Verdict::Denied(denied) => self.deny(x, denied),
-            Verdict::Nothing(why) => Err(self.undecided(why)),
-        }
-    }
-
-    fn allow(&self, x: &mut Exchange, allowed: &Allowed) -> Result<(), Refusal> {
-        let caller = match &self.identify {
-            Some(identify) => Some(self.caller(identify, allowed)?),
-            None => None,
-        };
-        let headers = &mut x.request.headers;
-        for name in allowed.remove.iter().filter_map(|name| Name::new(name)) {
-            let known = Known::of(name.as_str().as_bytes());
-            if matches!(known, Known::Other | Known::Authorization | Known::Cookie) {
-                headers.remove(&name);
-            }
-        }
-        let whole = self.upstream.replace(headers, fields(&allowed.request))
-            && self.client.append(&mut x.for_response, fields(&allowed.response));
-        if !whole {
-            return Err(self.undecided("a field of its answer can't be a header field"));
-        }
-        if caller.is_some() {
-            x.caller = caller;
-        }
-        Ok(())
-    }
-
-    fn caller(&self, identify: &Identify, allowed: &Allowed) -> Result<Caller, Refusal> {
-        let of = |name: &Name| text(&allowed.request, name.as_str());
-        let maybe = |name: &Option<Name>| name.as_ref().and_then(of).unwrap_or_default();
-        let Some(subject) = of(&identify.subject) else {
-            let what = format!("its yes has no {}, as `identify` says", identify.subject.as_str());
-            return Err(self.undecided(&what));
-        };
-        let application = match maybe(&identify.application) {
-            "" => None,
-            name => self.directory.by_name(name).cloned(),
-        };
-        if let Some(application) = &application {
-            application.may_call().map_err(Refusal::new)?;
-        }
-        let words = |text: &str, by: fn(char) -> bool| -> Vec<Box<str>> {
-            text.split(by).map(str::trim).filter(|word| !word.is_empty()).map(Box::from).collect()
-        };
-        let grant = Grant {
-            subject: Some(subject.into()),
-            groups: words(maybe(&identify.groups), |c| c == ','),
-            scopes: words(maybe(&identify.scopes), char::is_whitespace),
-            ..Grant::default()
-        };
-        Ok(Caller {
-            application,
-            credential: subject.into(),
-            by: KIND.name,
-            grant: Some(Arc::new(grant)),
-        })
-    }
-
-    fn deny(&self, x: &mut Exchange, denied: &Denied) -> Result<Flow, Refusal> {
-        let replies = self.answer && !x.request.is_grpc();
-        if let Some(response) = replies.then(|| self.reply(denied)).flatten() {
-            x.refusal = Some(if denied.status == 401 { &UNAUTHENTICATED } else { &DENIED });
-            return Ok(Flow::Reply(Box::new(response)));
-        }
-        if denied.status != 401 {
-            return Err(Refusal::new(&DENIED).note(format!("it answered {}", denied.status)));
-        }
-        let challenge = text(&denied.headers, "www-authenticate").unwrap_or("Bearer");
-        let refusal = Refusal::new(&UNAUTHENTICATED).header("WWW-Authenticate", challenge);
-        let shown = self.asking.told.iter().any(|name| x.request.headers.has(name));
-        Err(if shown { refusal } else { refusal.absent() })
-    }
-
-    /// The authorizer's own answer; none where a client can't have it.
-    fn reply(&self, denied: &Denied) -> Option<Response> {
-        let status = Status::new(denied.status).filter(|status| matches!(status.class(), 3 | 4))?;
-        let mut response = Response::new(status);
-        if !self.client.append(&mut response.headers, fields(&denied.headers)) {
-            return None;
-        }
-        if let Some(kind) = text(&denied.headers, "content-type")
-            && !denied.body.is_empty()
-        {
-            response.headers.append("Content-Type", kind);
-        }
-        if !response.headers.has(Known::CacheControl) {
-            response.headers.append("Cache-Control", "no-store");
-        }
-        if status.may_have_body() && !denied.body.is_empty() {
-            response.body = Body::Full(Bytes::clone(&denied.body));
-        }
-        Some(response)
-    }
-
-    fn undecided(&self, why: &str) -> Refusal {
-        let code = match self.on_error {
-            OnError::Unavailable => &UNAVAILABLE,
-            OnError::Forbidden => &UNDECIDED,
-        };
-        Refusal::new(code).note(why)
     }
 }
 

@@ -7,7 +7,7 @@ use prost::Message;
 use serde_json::{Value, json};
 use testkit::Servers;
 
-use super::grpc::{
+use super::messages::{
     CheckRequest, CheckResponse, DeniedResponse, Header, HeaderOption, HttpStatus, OkResponse,
     Status as GrpcStatus,
 };

@@ -68,7 +68,7 @@ pub(super) enum Proof {
     /// By the secret in the body.
     Post(Secret),
     /// By a signed assertion (RFC 7523 §2.2).
-    Assertion(SigningKey),
+    Assertion(Box<SigningKey>),
     /// By the certificate of the connection (RFC 8705 §2).
     Certificate,
 }

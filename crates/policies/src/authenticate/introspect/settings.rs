@@ -246,7 +246,7 @@ impl WrittenClient {
                 };
                 return Some(Client {
                     id: self.id.clone(),
-                    proof: Proof::Assertion(named(key.ok()?)),
+                    proof: Proof::Assertion(Box::new(named(key.ok()?))),
                 });
             }
             Auth::Tls => None,

@@ -22,7 +22,9 @@ pub(super) fn input(x: &Exchange, told: &[Name], body: Option<&Held>) -> Value {
         "client": x.client.to_string(),
     });
     if let Some(held) = body {
-        request["body"] = written(held);
+        if let Some(request) = request.as_object_mut() {
+            request.insert("body".into(), written(held));
+        }
     }
     let route = x.route.as_ref();
     json!({
