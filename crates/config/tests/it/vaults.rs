@@ -35,7 +35,8 @@ impl Surroundings for Around {
 }
 
 fn read(vault: &str, name: &str) -> Result<Written, Report> {
-    let text = format!("version: 1\nsecrets: {{ vault: {vault} }}\napis: [ {{ name: \"{name}\" }} ]\n");
+    let text =
+        format!("version: 1\nsecrets: {{ vault: {vault} }}\napis: [ {{ name: \"{name}\" }} ]\n");
     let around = Around(Memory::default().set("TOKEN", "t0k"));
     // The file's name tells its format; nothing is read from there.
     read_text("a.yaml", &text, &schema(), &around)

@@ -8,8 +8,8 @@ use policy::{Answer, Call, Exchange};
 use prost::Message;
 
 use super::messages::{
-    Address, Attributes, CheckRequest, CheckResponse, Header, HeaderOption, HttpRequest, Peer, Request,
-    SocketAddress, Timestamp, TlsSession,
+    Address, Attributes, CheckRequest, CheckResponse, Header, HeaderOption, HttpRequest, Peer,
+    Request, SocketAddress, Timestamp, TlsSession,
 };
 use super::verdict::{Allowed, Denied, Field, Verdict};
 use super::{Asking, Beginning};

@@ -29,8 +29,8 @@
 //!   `WWW-Authenticate`.
 //! - It answers another 3xx or 4xx, or denies over gRPC: 403 `external_denied`; or its own answer,
 //!   where `answer: true`.
-//! - It is away, slow, breaks off, answers 5xx, more than 64 KiB, what is no answer, or what can't be
-//!   a header field: 503 `external_unavailable`, or 403 `external_undecided` where `on_error:
+//! - It is away, slow, breaks off, answers 5xx, more than 64 KiB, what is no answer, or what can't
+//!   be a header field: 503 `external_unavailable`, or 403 `external_undecided` where `on_error:
 //!   forbidden`.
 //!
 //! Of its answer the upstream gets the fields in `upstream_headers` and nothing else. What clients
@@ -61,8 +61,8 @@ use std::time::Duration;
 use base::{Pointer, Problem, Problems, Secret};
 use policy::message::{Held, Known, Name};
 use policy::{
-    Call, Code, Compile, Directory, Exchange, Fault, Flow, Phase, Policy, PolicyKind, Posture, Refusal,
-    Remote, Stage, Step, codes,
+    Call, Code, Compile, Directory, Exchange, Fault, Flow, Phase, Policy, PolicyKind, Posture,
+    Refusal, Remote, Stage, Step, codes,
 };
 use serde_json::Value;
 

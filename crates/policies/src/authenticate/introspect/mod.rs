@@ -23,8 +23,8 @@
 //! - It says `active: true`: the request goes on.
 //! - It says `active: false`; or the token is over, not yet good, of another issuer, or for none of
 //!   `audiences`: 401 `token_inactive`.
-//! - It is away, slow, redirects, refuses the gateway, or answers too much or what is no answer: 503
-//!   `introspection_unavailable`. Tokens that are remembered are still let in.
+//! - It is away, slow, redirects, refuses the gateway, or answers too much or what is no answer:
+//!   503 `introspection_unavailable`. Tokens that are remembered are still let in.
 //!
 //! A request without a token is refused with 401 `token_missing`, one with several with 400. A
 //! token that is bound to a certificate (RFC 8705) is good on connections that showed that

@@ -33,25 +33,25 @@
 //!
 //! In `input`:
 //!
-//! - `request.method`, `scheme`, `host`, `path`, `segments`, `version`, `client`: the request as the
-//!   gateway understands it; escapes in the path as they are.
-//! - `request.query`, `request.headers`: for each name the list of its values; of header fields those
-//!   in `request_headers`.
-//! - `request.body.value`, `request.body.whole`: where `body` says so: JSON, else text; and whether it
-//!   is all of it.
-//! - `caller.name`, `application`, `organization`, `credential`, `by`, `subject`, `issuer`, `scopes`,
-//!   `groups`, `labels`, `claims`: who the request was authenticated as; `caller` is null where nobody
-//!   said.
+//! - `request.method`, `scheme`, `host`, `path`, `segments`, `version`, `client`: the request as
+//!   the gateway understands it; escapes in the path as they are.
+//! - `request.query`, `request.headers`: for each name the list of its values; of header fields
+//!   those in `request_headers`.
+//! - `request.body.value`, `request.body.whole`: where `body` says so: JSON, else text; and whether
+//!   it is all of it.
+//! - `caller.name`, `application`, `organization`, `credential`, `by`, `subject`, `issuer`,
+//!   `scopes`, `groups`, `labels`, `claims`: who the request was authenticated as; `caller` is null
+//!   where nobody said.
 //! - `api`, `version`, `route`, `params`: what matched.
 //!
 //! What becomes of the request:
 //!
-//! - The agent answers `true`, or an object with `allow: true`: it goes on. Of the object's `headers`
-//!   the upstream gets those in `upstream_headers`, of its `response_headers` the client those in
-//!   `client_headers`.
+//! - The agent answers `true`, or an object with `allow: true`: it goes on. Of the object's
+//!   `headers` the upstream gets those in `upstream_headers`, of its `response_headers` the client
+//!   those in `client_headers`.
 //! - It answers `false`, or an object with `allow: false`: 403 `opa_denied`; where the object's
-//!   `status` is 401, 404 or 429, `opa_unauthenticated`, `opa_hidden` or `opa_limited`. Its `reason` is
-//!   logged.
+//!   `status` is 401, 404 or 429, `opa_unauthenticated`, `opa_hidden` or `opa_limited`. Its
+//!   `reason` is logged.
 //! - It has no such rule, or that is undefined for this input: 403 `opa_undefined`.
 //! - It is away, slow, answers an error, more than 64 KiB, or what is no decision: 503
 //!   `opa_unavailable`.
