@@ -146,7 +146,7 @@ fn fa_E28_a_withdrawn_token_is_let_in_no_longer_than_said() {
 }
 
 /// Whatever the provider does, nobody gets in who should not, and who is known stays so. Seen to
-/// fail: with what is unknown taken for active, each of these let the caller in.
+/// fail: with the status not looked at, a 500 that says `active: true` let the caller in.
 #[test]
 #[expect(non_snake_case, reason = "the name of a fault")]
 fn fa_E11_a_provider_that_is_away_or_lies_lets_nobody_in() {
