@@ -21,6 +21,7 @@ mod stop;
 mod supervise;
 mod systemd;
 mod terminal;
+mod vault;
 mod version;
 mod watch;
 

@@ -36,6 +36,10 @@ fn main() {
         ("ip", json!({ "allow": ["10.0.0.0/8", "192.0.2.0/24"], "deny": ["10.66.0.0/16"] })),
         ("body_size", json!({ "max": "1MiB" })),
         ("api_key", json!({})),
+        // What they cost beside the question, which nobody answers here.
+        ("introspect", json!({ "endpoint": "http://idp", "header": "x-api-key" })),
+        ("external", json!({ "url": "http://authz", "cache": { "ttl": "1h" } })),
+        ("opa", json!({ "url": "http://opa", "decision": "a", "cache": { "ttl": "1h" } })),
         ("api_key", json!({ "header": "x-api-key", "query": "key" })),
         ("schedule", json!({ "zone": "Europe/Berlin", "deny": [{ "days": ["sun"] }] })),
         ("rate", json!({ "limit": 1_000_000, "window": "1s", "by": "client" })),

@@ -77,6 +77,8 @@ fn the_table_stands_in_the_order_policies_run() {
             "basic",
             "hmac",
             "signature",
+            "introspect",
+            "external",
             "any_of",
             "all_of",
             "optional",
@@ -87,6 +89,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "schedule",
             "rule",
             "cedar",
+            "opa",
             "rate",
             "header",
             "identity",
@@ -304,6 +307,9 @@ proptest! {
                 "scope" => json!({ "any": ["a"] }),
                 "subscription" => json!({}),
                 "schedule" => json!({ "allow": [{ "from": "08:00", "to": "18:00" }] }),
+                "introspect" => json!({ "endpoint": "http://a", "query": "a" }),
+                "external" => json!({ "url": "http://a", "request_headers": ["a"] }),
+                "opa" => json!({ "url": "http://a", "decision": "a", "body": 2 }),
                 "any_of" | "all_of" => {
                     json!({ "policies": [{ "api_key": { "query": "a" } }, { "api_key": {} }] })
                 }

@@ -33,7 +33,9 @@ mod authenticate {
     pub(crate) mod any_of;
     pub(crate) mod api_key;
     pub(crate) mod basic;
+    pub(crate) mod external;
     pub(crate) mod hmac;
+    pub(crate) mod introspect;
     pub(crate) mod optional;
     pub(crate) mod signature;
 }
@@ -43,6 +45,7 @@ mod authorize {
 
     pub(crate) mod acl;
     pub(crate) mod cedar;
+    pub(crate) mod opa;
     pub(crate) mod rule;
     pub(crate) mod schedule;
     pub(crate) mod scope;
@@ -72,6 +75,8 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &authenticate::basic::KIND,     // who knows this password
     &authenticate::hmac::KIND,      // who signs with this secret
     &authenticate::signature::KIND, // who signs with this key
+    &authenticate::introspect::KIND, // whose token a server calls active
+    &authenticate::external::KIND, // whom an authorizer of yours lets in
     &authenticate::any_of::KIND,    // one of several ways
     &authenticate::all_of::KIND,    // several ways at once
     &authenticate::optional::KIND,  // or not at all
@@ -82,6 +87,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &authorize::schedule::KIND,     // when
     &authorize::rule::KIND,         // rules in CEL
     &authorize::cedar::KIND,        // policies in Cedar
+    &authorize::opa::KIND, // rules in Rego
     &limit::rate::KIND,             // how many calls in a window
     &transform::header::KIND,       // set, add, remove header fields
     &transform::identity::KIND,     // who calls, for the upstream

@@ -4,6 +4,7 @@
 mod certificates;
 mod clients;
 mod commands;
+mod deciders;
 mod examples;
 mod faults;
 mod grpc;
@@ -14,3 +15,4 @@ mod reload;
 mod signing;
 mod streams;
 mod traffic;
+mod vault;
