@@ -195,7 +195,8 @@ listeners:
 #[test]
 fn fa_E18_callers_are_known_by_certificates_and_a_missing_authority_is_refused() {
     let origin = Peer::origin("one");
-    let policy = json!({ "mtls": { "callers": [{ "san": "dns:caller.test", "application": "machine" }] } });
+    let policy =
+        json!({ "mtls": { "callers": [{ "san": "dns:caller.test", "application": "machine" }] } });
     let document = format!("{TLS}{}", document(&origin, &policy));
     let gateway = Gateway::start_with(&document, &[], |dir| {
         let ca = Authority::new(dir, "ca");
@@ -217,7 +218,8 @@ fn fa_E18_callers_are_known_by_certificates_and_a_missing_authority_is_refused()
     assert_eq!(status(&usual), "403", "without one");
     assert_eq!(with("caller"), "200");
     assert_eq!(with("other"), "403");
-    for broken in ["", "nothing", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+    for broken in ["", "nothing", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+    {
         std::fs::write(file("ca.pem"), broken).unwrap();
         let (code, said) = gateway.reload();
         assert_ne!(code, "200", "{broken:?}: {said}");
