@@ -1,5 +1,7 @@
 //! Tokens end to end: a certified provider on loopback, and libraries of others that sign.
 
+#![allow(non_snake_case, reason = "tests carry their number in the list of faults")]
+
 use serde_json::{Value, json};
 
 use crate::certificates::Authority;
@@ -191,7 +193,7 @@ listeners:
 
 /// Of callers with certificates, only those of the authority that have a name the policy knows get
 /// in; an authority that is missing, empty or broken refuses the document and what ran goes on.
-/// Seen to fail: with the system's authorities in place of an empty file, the document was taken.
+/// Not yet seen to fail; to be tried: with the system's authorities in place of an empty file, the document was taken.
 #[test]
 fn fa_E18_callers_are_known_by_certificates_and_a_missing_authority_is_refused() {
     let origin = Peer::origin("one");
