@@ -75,6 +75,8 @@ fn the_table_stands_in_the_order_policies_run() {
             "body_size",
             "api_key",
             "basic",
+            "jwt",
+            "mtls",
             "hmac",
             "signature",
             "introspect",
@@ -91,8 +93,10 @@ fn the_table_stands_in_the_order_policies_run() {
             "cedar",
             "opa",
             "rate",
+            "jwks",
             "header",
             "identity",
+            "identity_jwt",
             "upstream_auth",
         ]
     );
@@ -310,6 +314,13 @@ proptest! {
                 "introspect" => json!({ "endpoint": "http://a", "query": "a" }),
                 "external" => json!({ "url": "http://a", "request_headers": ["a"] }),
                 "opa" => json!({ "url": "http://a", "decision": "a", "body": 2 }),
+                "jwt" => json!({
+                    "issuers": [{ "keys": { "secret": "0".repeat(32) }, "audiences": ["a"] }],
+                    "from": [{ "query": "a" }, { "cookie": "a" }, "authorization"],
+                }),
+                "mtls" => json!({ "anyone": true }),
+                "jwks" => json!({}),
+                "identity_jwt" => json!({ "issuer": "a" }),
                 "any_of" | "all_of" => {
                     json!({ "policies": [{ "api_key": { "query": "a" } }, { "api_key": {} }] })
                 }

@@ -56,17 +56,26 @@ impl Bench {
         kind: &PolicyKind,
         settings: &Value,
     ) -> Result<Arc<dyn Policy>, Problems> {
+        self.with_id(kind.name, |cx| (kind.compile)(settings, &Pointer::root(), cx))
+    }
+
+    /// What `make` makes with what policies are compiled with.
+    pub(crate) fn with<T>(&mut self, make: impl FnOnce(&mut Compile<'_>) -> T) -> T {
+        self.with_id("test", make)
+    }
+
+    fn with_id<T>(&mut self, id: &str, make: impl FnOnce(&mut Compile<'_>) -> T) -> T {
         let mut cx = Compile {
             directory: &self.directory,
             registry: &crate::REGISTRY,
             world: &self.world,
             carry: &self.carry,
-            id: kind.name,
+            id,
             identity_headers: &mut self.identity_headers,
             log_targets: &mut self.log_targets,
             chores: &mut self.chores,
         };
-        (kind.compile)(settings, &Pointer::root(), &mut cx)
+        make(&mut cx)
     }
 }
 

@@ -6,7 +6,9 @@ mod asked;
 mod digits;
 mod identity;
 mod jose;
+mod jwks;
 mod manual;
+mod ring;
 mod schema;
 mod secret_names;
 mod structured;
@@ -36,6 +38,8 @@ mod authenticate {
     pub(crate) mod external;
     pub(crate) mod hmac;
     pub(crate) mod introspect;
+    pub(crate) mod jwt;
+    pub(crate) mod mtls;
     pub(crate) mod optional;
     pub(crate) mod signature;
 }
@@ -55,10 +59,15 @@ mod authorize {
 mod limit {
     pub(crate) mod rate;
 }
+/// Answers without the upstream.
+mod reply {
+    pub(crate) mod jwks;
+}
 /// What changes as it passes.
 mod transform {
     pub(crate) mod header;
     pub(crate) mod identity;
+    pub(crate) mod identity_jwt;
 }
 
 /// How the upstream is called.
@@ -73,6 +82,8 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &admit::body_size::KIND,        // how long a body may be
     &authenticate::api_key::KIND,   // who has this key
     &authenticate::basic::KIND,     // who knows this password
+    &authenticate::jwt::KIND,       // who has a signed token
+    &authenticate::mtls::KIND,      // who has this certificate
     &authenticate::hmac::KIND,      // who signs with this secret
     &authenticate::signature::KIND, // who signs with this key
     &authenticate::introspect::KIND, // whose token a server calls active
@@ -89,8 +100,10 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &authorize::cedar::KIND,        // policies in Cedar
     &authorize::opa::KIND, // rules in Rego
     &limit::rate::KIND,             // how many calls in a window
+    &reply::jwks::KIND,             // the keys that identity_jwt signs with
     &transform::header::KIND,       // set, add, remove header fields
     &transform::identity::KIND,     // who calls, for the upstream
+    &transform::identity_jwt::KIND, // the same, signed
     &upstream::upstream_auth::KIND, // what the gateway shows the upstream
 ]);
 

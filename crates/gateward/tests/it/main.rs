@@ -14,5 +14,6 @@ mod operations;
 mod reload;
 mod signing;
 mod streams;
+mod tokens;
 mod traffic;
 mod vault;

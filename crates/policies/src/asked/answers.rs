@@ -116,7 +116,8 @@ impl<T: Send + Sync + 'static> Answers<T> {
         asking.shared()
     }
 
-    fn keep(&self, key: Key, told: Held<T>) {
+    /// Keeps an answer.
+    pub(crate) fn keep(&self, key: Key, told: Held<T>) {
         let Some(shard) = self.shard(&key) else { return };
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         let Shard { good, others } = &mut *shard;

@@ -1,8 +1,8 @@
 //! What stands behind `Basic`: a name and a password (RFC 7617).
 
 use base64::Engine;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 /// Most bytes of what is decoded; nobody has a longer name and password.
 const MOST: usize = 1_024;

@@ -107,8 +107,8 @@ impl Failures {
         (times >= most && passed < WINDOW).then(|| WINDOW - passed)
     }
 
-    /// It failed. Where too many do to count each, those that can't be counted are not: the queue is
-    /// bounded all the same.
+    /// It failed. Where too many do to count each, those that can't be counted are not: the queue
+    /// is bounded all the same.
     pub fn add(&self, client: IpAddr, now: Duration) {
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let client = network(client);

@@ -206,7 +206,9 @@ impl Hmac {
         }
         let Some(name) = digested else { return Ok(None) };
         let digests = digests(request, name).and_then(|named| Digests::new(named.into_iter()));
-        digests.map(Some).ok_or_else(|| format!("{name} has no SHA-256 or SHA-512 that can be read"))
+        digests
+            .map(Some)
+            .ok_or_else(|| format!("{name} has no SHA-256 or SHA-512 that can be read"))
     }
 
     /// Whether it was signed just now.

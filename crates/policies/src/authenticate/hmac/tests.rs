@@ -128,8 +128,12 @@ fn what_is_not_covered_or_not_timely_does_not_pass() {
     for (covered, more, detail) in [
         ("(request-target)", "", "it does not cover when it was made"),
         ("(request-target) (created)", ",created=1388957500", "passed"),
-        ("(request-target) (created)", ",created=1388957000", "its time is too far from the \
-                                                               gateway's clock"),
+        (
+            "(request-target) (created)",
+            ",created=1388957000",
+            "its time is too far from the \
+                                                               gateway's clock",
+        ),
         ("(request-target) date", ",created=1388957000", "passed"),
     ] {
         let mut x = test_request();

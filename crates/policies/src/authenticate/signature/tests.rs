@@ -145,8 +145,16 @@ fn the_signed_requests_of_appendix_b2_pass() {
         assert_eq!(held, Some(18), "the body goes on");
         // Each of them counts because of what it covers.
         let mut x = test_request();
-        sign(&mut x, input, &signature.replace(":p", ":q").replace(":w", ":x").replace(":L", ":M")
-            .replace(":b", ":c").replace(":d", ":e"));
+        sign(
+            &mut x,
+            input,
+            &signature
+                .replace(":p", ":q")
+                .replace(":w", ":x")
+                .replace(":L", ":M")
+                .replace(":b", ":c")
+                .replace(":d", ":e"),
+        );
         assert_eq!(judged(&policy(json!({})), &mut x).0, "signature_invalid", "{input}");
     }
 }
@@ -300,33 +308,60 @@ fn what_is_not_covered_or_not_timely_does_not_pass() {
     for (covered, parameters, detail) in [
         (ALL, parameters("1"), "passed"),
         ("\"@method\" \"@target-uri\" \"content-digest\"", parameters("2"), "passed"),
-        ("\"@method\" \"@authority\" \"@path\" \"content-digest\"", parameters("3"),
-            "it does not cover @query"),
-        ("\"@method\" \"@target-uri\"", parameters("4"),
-            "it does not cover content-digest, and there is a body"),
-        ("\"@method\" \"@target-uri\" \"content-digest\";key=\"sha-512\"", parameters("5"),
-            "it does not cover content-digest, and there is a body"),
+        (
+            "\"@method\" \"@authority\" \"@path\" \"content-digest\"",
+            parameters("3"),
+            "it does not cover @query",
+        ),
+        (
+            "\"@method\" \"@target-uri\"",
+            parameters("4"),
+            "it does not cover content-digest, and there is a body",
+        ),
+        (
+            "\"@method\" \"@target-uri\" \"content-digest\";key=\"sha-512\"",
+            parameters("5"),
+            "it does not cover content-digest, and there is a body",
+        ),
         (ALL, format!(";created=1618884473;{secret}"), "it has no nonce"),
         (ALL, format!(";{secret};nonce=\"6\""), "it does not say when it was created"),
         (ALL, format!(";created=1618884510;{secret};nonce=\"7\""), "passed"),
         (ALL, format!(";created=1618884511;{secret};nonce=\"8\""), "it was created in the future"),
         (ALL, format!(";created=1618884150;{secret};nonce=\"9\""), "passed"),
         (ALL, format!(";created=1618884149;{secret};nonce=\"10\""), "it is too old"),
-        (ALL, format!(";created=1618884400;expires=1618884449;{secret};nonce=\"11\""),
-            "it has expired"),
-        (ALL, format!(";created=1618884473;expires=1618884472;{secret};nonce=\"12\""),
-            "it expires before it is made"),
-        (ALL, format!(";created=1618884473;alg=\"ed25519\";{secret};nonce=\"13\""),
-            "its algorithm is not the key's"),
+        (
+            ALL,
+            format!(";created=1618884400;expires=1618884449;{secret};nonce=\"11\""),
+            "it has expired",
+        ),
+        (
+            ALL,
+            format!(";created=1618884473;expires=1618884472;{secret};nonce=\"12\""),
+            "it expires before it is made",
+        ),
+        (
+            ALL,
+            format!(";created=1618884473;alg=\"ed25519\";{secret};nonce=\"13\""),
+            "its algorithm is not the key's",
+        ),
         (ALL, format!(";created=1618884473;alg=\"hmac-sha256\";{secret};nonce=\"14\""), "passed"),
-        (ALL, ";created=1618884473;keyid=\"nobody\";nonce=\"15\"".into(),
-            "nobody here has the key it names"),
+        (
+            ALL,
+            ";created=1618884473;keyid=\"nobody\";nonce=\"15\"".into(),
+            "nobody here has the key it names",
+        ),
         (ALL, ";created=1618884473;nonce=\"16\"".into(), "it names no key"),
         (ALL, format!(";created=1618884473;{secret};nonce=\"\""), "its nonce is empty or too long"),
-        (ALL, format!(";created=\"1618884473\";{secret};nonce=\"17\""),
-            "a parameter of it is not of the type it must be"),
-        (ALL, format!(";created=-1;{secret};nonce=\"18\""),
-            "a parameter of it is not of the type it must be"),
+        (
+            ALL,
+            format!(";created=\"1618884473\";{secret};nonce=\"17\""),
+            "a parameter of it is not of the type it must be",
+        ),
+        (
+            ALL,
+            format!(";created=-1;{secret};nonce=\"18\""),
+            "a parameter of it is not of the type it must be",
+        ),
     ] {
         let mut x = signed(test_request(), covered, &parameters);
         let (code, said) = judged(&strict(), &mut x);
@@ -389,11 +424,10 @@ fn what_can_not_be_read_in_one_way_does_not_pass() {
     assert_eq!(judged(&strict(), &mut test_request()).0, "signature_missing");
     for name in ["@status", "@nothing", "Date", "x-absent", "\\\"", "date\";req", "date\";tr"] {
         let mut x = test_request();
-        let covered = format!("{ALL} \"{name}{}", if name.ends_with("r") || name.ends_with("q") {
-            ""
-        } else {
-            "\""
-        });
+        let covered = format!(
+            "{ALL} \"{name}{}",
+            if name.ends_with("r") || name.ends_with("q") { "" } else { "\"" }
+        );
         sign(&mut x, &format!("sig=({covered}){}", parameters(name)), "sig=:AAAA:");
         assert_eq!(judged(&strict(), &mut x).0, "signature_invalid", "{name}");
     }
@@ -407,9 +441,11 @@ fn components_have_the_values_of_the_examples() {
     request.target.scheme = Scheme::Https;
     request.target.authority.set("www.example.com", None);
     request.target.path = "/path".into();
-    request.target.query =
-        Some("param=value&foo=bar&baz=bat%2Dman&var=this%20is%20a%20big%0Amultiline%20value&bar=with\
-              +plus+whitespace&fa%C3%A7ade%22%3A%20=something&twice=1&twice=2&empty".into());
+    request.target.query = Some(
+        "param=value&foo=bar&baz=bat%2Dman&var=this%20is%20a%20big%0Amultiline%20value&bar=with\
+              +plus+whitespace&fa%C3%A7ade%22%3A%20=something&twice=1&twice=2&empty"
+            .into(),
+    );
     for (name, value) in [
         ("X-OWS-Header", " Leading and trailing whitespace. "),
         ("Cache-Control", "max-age=60"),
