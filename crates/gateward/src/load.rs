@@ -109,7 +109,11 @@ impl Loader {
     ///
     /// # Errors
     /// As [`Loader::load`].
-    pub fn load_with(&self, path: &Path, remotes: &dyn snapshot::Remotes) -> Result<Loaded, Report> {
+    pub fn load_with(
+        &self,
+        path: &Path,
+        remotes: &dyn snapshot::Remotes,
+    ) -> Result<Loaded, Report> {
         self.compile(path, &Machine, &self.inputs(remotes))
     }
 

@@ -90,8 +90,7 @@ apis:
         revision: 1,
     };
     let snapshot = Arc::new(snapshot::compile(&written, &inputs).expect("it compiles"));
-    let options =
-        Options { workers: 1, clock: Clock::system(), memory: MemoryMeter::system() };
+    let options = Options { workers: 1, clock: Clock::system(), memory: MemoryMeter::system() };
     let handle = start(snapshot, options).expect("it starts");
     let mut all = Vec::new();
     for path in ["/bad", "/good"] {
