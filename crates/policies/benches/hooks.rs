@@ -54,7 +54,10 @@ fn main() {
             { "if": "request.method == 'GET' && request.path.startsWith('/orders/')", "then": "allow" },
         ] }),
         ),
-        ("cedar", json!({ "policies": "permit(principal, action, resource) when { context.path like \"/orders/*\" };" })),
+        (
+            "cedar",
+            json!({ "policies": "permit(principal, action, resource) when { context.path like \"/orders/*\" };" }),
+        ),
         (
             "rate",
             json!({ "windows": [

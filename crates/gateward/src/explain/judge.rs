@@ -195,9 +195,7 @@ pub async fn judge(
     for step in chain.steps.iter() {
         let verdict = match step.phase {
             Phase::Admit | Phase::Authenticate | Phase::Authorize if ended => Verdict::NotReached,
-            Phase::Admit | Phase::Authenticate | Phase::Authorize => {
-                ask(step, &mut x, heard).await
-            }
+            Phase::Admit | Phase::Authenticate | Phase::Authorize => ask(step, &mut x, heard).await,
             _ => Verdict::NotAsked,
         };
         ended |= verdict.ends();

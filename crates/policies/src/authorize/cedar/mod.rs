@@ -51,8 +51,8 @@ use std::sync::Arc;
 
 use base::{Pointer, Problem, Problems};
 use policy::{
-    Caller, Code, Compile, Exchange, Fault, Phase, Policy, PolicyKind, Posture, Refusal, RouteFacts,
-    Stage, Step,
+    Caller, Code, Compile, Exchange, Fault, Phase, Policy, PolicyKind, Posture, Refusal,
+    RouteFacts, Stage, Step,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
