@@ -5,8 +5,8 @@ use std::task::{Context, Poll, Waker};
 
 use base::{Pointer, Problems};
 use policy::{
-    Application, Carry, Compile, Connection, Directory, Exchange, Flow, Key, Policy,
-    PolicyKind, Refusal, Step,
+    Application, Carry, Compile, Connection, Directory, Exchange, Flow, Key, Policy, PolicyKind,
+    Refusal, Step,
 };
 use serde_json::Value;
 

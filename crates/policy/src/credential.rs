@@ -58,7 +58,8 @@ impl Outgoing<'_> {
             byte => byte.to_ascii_lowercase(),
         };
         self.headers.remove_where(|_, found| {
-            found.len() == name.len() && found.iter().zip(name.bytes()).all(|(a, b)| plain(*a) == plain(b))
+            found.len() == name.len()
+                && found.iter().zip(name.bytes()).all(|(a, b)| plain(*a) == plain(b))
         });
         self.headers.append(name, value)
     }

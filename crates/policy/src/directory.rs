@@ -118,7 +118,8 @@ impl Directory {
         let hash = self.hasher.hash_one(&*application.name);
         let Self { hasher, applications, names, .. } = self;
         let named = |number: &u32| applications.get(*number as usize);
-        let is_it = |number: &u32| named(number).is_some_and(|known| known.name == application.name);
+        let is_it =
+            |number: &u32| named(number).is_some_and(|known| known.name == application.name);
         if let Some(taken) = names.find(hash, is_it) {
             return Err(*taken as usize);
         }
@@ -139,9 +140,8 @@ impl Directory {
         if let Some(taken) = hashes.find(hash, |number| numbered(number) == Some(&key.sha256)) {
             return Err(*taken as usize);
         }
-        let again = |number: &u32| {
-            hasher.hash_one(numbered(number).map(first_half).unwrap_or_default())
-        };
+        let again =
+            |number: &u32| hasher.hash_one(numbered(number).map(first_half).unwrap_or_default());
         hashes.insert_unique(hash, keys.len() as u32, again);
         keys.push(key);
         Ok(keys.len() - 1)

@@ -66,7 +66,8 @@ impl PlanPart {
         if *self.api != *route.api() || !self.version.as_ref().is_none_or(version) {
             return Cover::Nothing;
         }
-        let routed = self.routes.is_empty() || self.routes.iter().any(|name| **name == *route.route());
+        let routed =
+            self.routes.is_empty() || self.routes.iter().any(|name| **name == *route.route());
         let asked = self.methods.is_empty()
             || self.methods.contains(&method)
             || (method == Method::Head && self.methods.contains(&Method::Get));
@@ -110,7 +111,8 @@ mod tests {
 
     #[test]
     fn a_plan_has_what_its_parts_have_and_nothing_else() {
-        let (list, other) = (route("orders", Some("v1"), "list"), route("users", Some("v1"), "list"));
+        let (list, other) =
+            (route("orders", Some("v1"), "list"), route("users", Some("v1"), "list"));
         for (part, covered) in [
             (part(None, &[], &[]), Cover::Request),
             (part(Some("v1"), &[], &[]), Cover::Request),

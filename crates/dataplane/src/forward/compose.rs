@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use base::SpanId;
-use policy::{Credential, Exchange, Refusal};
 use policy::message::{Headers, Known, Method, Scheme};
+use policy::{Credential, Exchange, Refusal};
 use snapshot::{Forward, HostRewrite, Snapshot, UnsafePath};
 
 use super::endpoint::Endpoint;

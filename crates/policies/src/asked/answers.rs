@@ -56,8 +56,7 @@ struct Shard<T> {
 impl<T: Send + Sync + 'static> Answers<T> {
     /// A memory of about this many answers that let somebody in, and of others a fourth of that.
     pub(crate) fn new(most: usize) -> Self {
-        let shard =
-            || Mutex::new(Shard { good: HashMap::default(), others: HashMap::default() });
+        let shard = || Mutex::new(Shard { good: HashMap::default(), others: HashMap::default() });
         Self {
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
             asked: Mutex::default(),

@@ -82,7 +82,8 @@ async fn a_token_is_had_once_for_all_and_no_caller_takes_its_place() {
     }
 }
 
-/// Seen to fail: without the renewal the first one after the tokens were withdrawn was answered 401.
+/// Seen to fail: without the renewal the first one after the tokens were withdrawn was answered
+/// 401.
 #[tokio::test]
 async fn a_token_that_is_turned_down_is_renewed_and_the_request_sent_once_more() {
     let bed = bed("").await;

@@ -1,8 +1,8 @@
 //! What stands behind `Basic`: a name and a password (RFC 7617).
 
 use base64::Engine;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 /// Most bytes of what is decoded; nobody has a longer name and password.
 const MOST: usize = 1_024;
@@ -76,7 +76,8 @@ mod tests {
         assert_eq!(shown, "Credentials(\"anna\", ***)");
     }
 
-    /// What no client means is no credential. Seen to fail: without the look at each, the text was split and looked up as it came.
+    /// What no client means is no credential. Seen to fail: without the look at each, the text was
+    /// split and looked up as it came.
     #[test]
     fn fa_E16_what_nobody_could_have_meant_is_nobody() {
         let encoded = |bytes: &[u8]| BASE64_STANDARD.encode(bytes).into_bytes();

@@ -235,8 +235,10 @@ mod tests {
             ("$argon2id$v=19$m=65536,t=2,p=1$a$b", Unfit::Damaged),
             (&format!("$argon2id$v=19$m=262145,t=1,p=1${salt_and_hash}"), Unfit::Costly),
             (&format!("$argon2id$v=19$m=65536,t=17,p=1${salt_and_hash}"), Unfit::Costly),
-            (&format!("$argon2id$v=19$m=4294967295,t=4294967295,p=1${salt_and_hash}"),
-                Unfit::Costly),
+            (
+                &format!("$argon2id$v=19$m=4294967295,t=4294967295,p=1${salt_and_hash}"),
+                Unfit::Costly,
+            ),
             (&format!("$argon2id$v=19$m=1,t=1,p=1${salt_and_hash}"), Unfit::Damaged),
             ("$2y$05$EWt02iVCc66gjEhVlsoJ8", Unfit::Damaged),
             ("$2y$31$EWt02iVCc66gjEhVlsoJ8OvsPnd/2PRY61yxj9TwqISnj5KuwGy5S", Unfit::Costly),

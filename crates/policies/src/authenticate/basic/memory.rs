@@ -107,8 +107,8 @@ impl Failures {
         (times >= most && passed < WINDOW).then(|| WINDOW - passed)
     }
 
-    /// It failed. Where too many do to count each, those that can't be counted are not: the queue is
-    /// bounded all the same.
+    /// It failed. Where too many do to count each, those that can't be counted are not: the queue
+    /// is bounded all the same.
     pub fn add(&self, client: IpAddr, now: Duration) {
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let client = network(client);
@@ -189,7 +189,8 @@ mod tests {
         assert_eq!(failures.wait(one, 3, 61 * SECOND), None);
     }
 
-    /// Who failed is remembered up to a bound. Seen to fail: without it the table grew with each address.
+    /// Who failed is remembered up to a bound. Seen to fail: without it the table grew with each
+    /// address.
     #[test]
     fn fa_E16_the_table_of_failures_is_bounded() {
         let failures = Failures::default();

@@ -28,10 +28,10 @@
 //! Send them over TLS only.
 //!
 //! Checking a password costs what its hash was made to cost. It is done beside the requests, on one
-//! thread that is the same for all APIs; a password that was right is not checked again for the time
-//! of `cache`. Where too many wait to be checked, the request is refused with 503 and `Retry-After`.
-//! A client that sent `failed_tries` wrong passwords within a minute is refused with 429 until that
-//! minute is over; callers whose password is remembered are let in all the same.
+//! thread that is the same for all APIs; a password that was right is not checked again for the
+//! time of `cache`. Where too many wait to be checked, the request is refused with 503 and
+//! `Retry-After`. A client that sent `failed_tries` wrong passwords within a minute is refused with
+//! 429 until that minute is over; callers whose password is remembered are let in all the same.
 //!
 //! In policies behind this one and in conditions, the caller's name is the user's, the groups are
 //! those of the user, and the application is the one named with them, if any. Files give users
@@ -234,12 +234,7 @@ fn challenge(realm: &str, at: &Pointer, problems: &mut Problems) -> Box<str> {
     format!("Basic realm=\"{realm}\", charset=\"UTF-8\"").into()
 }
 
-fn users(
-    settings: &Settings,
-    at: &Pointer,
-    cx: &Compile<'_>,
-    problems: &mut Problems,
-) -> Users {
+fn users(settings: &Settings, at: &Pointer, cx: &Compile<'_>, problems: &mut Problems) -> Users {
     let mut users = Users::default();
     for (number, written) in settings.users.iter().enumerate() {
         let at = at.key("users").index(number);

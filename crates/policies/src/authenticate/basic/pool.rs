@@ -128,9 +128,9 @@ mod tests {
         mark
     }
 
-    /// A thousand passwords at once are hashed one at a time, and those beyond the queue turned away.
-    /// Seen to fail: with a queue without bound every password was taken; with a thread for each
-    /// check more than one ran at a time.
+    /// A thousand passwords at once are hashed one at a time, and those beyond the queue turned
+    /// away. Seen to fail: with a queue without bound every password was taken; with a thread for
+    /// each check more than one ran at a time.
     #[test]
     fn fa_E16_a_flood_of_passwords_takes_one_thread_and_a_bounded_queue() {
         let (pool, gate) = (Pool::default(), Arc::new(Gate::default()));
@@ -138,7 +138,15 @@ mod tests {
         let begun = Arc::new(Barrier::new(2));
         let first = {
             let (gate, begun) = (gate.clone(), begun.clone());
-            pool.check(mark(0), Box::new(move || { begun.wait(); gate.pass(); true })).unwrap()
+            pool.check(
+                mark(0),
+                Box::new(move || {
+                    begun.wait();
+                    gate.pass();
+                    true
+                }),
+            )
+            .unwrap()
         };
         begun.wait();
         let outcomes: Vec<_> = (1..=1_000)
@@ -174,8 +182,7 @@ mod tests {
                 true
             })
         };
-        let outcomes: Vec<_> =
-            (0..WAITERS + 1).map(|_| pool.check(mark(1), check())).collect();
+        let outcomes: Vec<_> = (0..WAITERS + 1).map(|_| pool.check(mark(1), check())).collect();
         assert!(outcomes[WAITERS].is_none(), "those who wait are bounded");
         gate.open();
         for outcome in outcomes.into_iter().flatten() {
@@ -188,7 +195,15 @@ mod tests {
     fn what_nobody_waits_for_is_not_hashed_and_a_panic_is_no_match() {
         let (pool, gate) = (Pool::default(), Arc::new(Gate::default()));
         let holding = gate.clone();
-        let first = pool.check(mark(0), Box::new(move || { holding.pass(); true })).unwrap();
+        let first = pool
+            .check(
+                mark(0),
+                Box::new(move || {
+                    holding.pass();
+                    true
+                }),
+            )
+            .unwrap();
         drop(pool.check(mark(1), Box::new(|| unreachable!("nobody waits"))).unwrap());
         let panics = pool.check(mark(2), Box::new(|| panic!("on purpose"))).unwrap();
         let last = pool.check(mark(3), Box::new(|| true)).unwrap();

@@ -34,9 +34,9 @@ fn basic(text: impl AsRef<[u8]>) -> Vec<u8> {
     format!("Basic {}", BASE64_STANDARD.encode(text)).into_bytes()
 }
 
-/// No colon, a NUL, no UTF-8, 8 KiB: refused with 401, and nothing is hashed. Seen to fail: with the
-/// parser's checks taken out, the name without a colon and the one with a
-/// NUL came through to the hashing.
+/// No colon, a NUL, no UTF-8, 8 KiB: refused with 401, and nothing is hashed. Seen to fail: with
+/// the parser's checks taken out, the name without a colon and the one with a NUL came through to
+/// the hashing.
 #[test]
 fn fa_E16_what_no_client_means_is_refused_without_hashing() {
     let settings = json!({ "users": [{ "name": "anna", "hash": HASH }] });
@@ -79,7 +79,11 @@ fn users_come_from_files_too_and_a_new_hash_counts_at_once() {
     let changed = format!("anna:{changed}\n").replace("Mknq", "Mknr");
     bench.world.files.insert("users".into(), changed.into_bytes());
     let policy = bench.compile(&KIND, &json!({ "files": ["users"] })).unwrap();
-    assert_eq!(judged(&policy, &basic("anna:secret")).1, true, "the old hash is remembered no more");
+    assert_eq!(
+        judged(&policy, &basic("anna:secret")).1,
+        true,
+        "the old hash is remembered no more"
+    );
     bench.world.files.insert("users".into(), b"# nobody\n".to_vec());
     assert!(bench.compile(&KIND, &json!({ "files": ["users"] })).is_err());
 }
@@ -89,6 +93,7 @@ fn no_hash_is_shown() {
     let settings: Settings =
         serde_json::from_value(json!({ "users": [{ "name": "anna", "hash": HASH }] })).unwrap();
     assert!(!format!("{settings:?}").contains("DfWK"));
-    let policy = Bench::default().compile(&KIND, &json!({ "users": [{ "name": "a", "hash": HASH }] }));
+    let policy =
+        Bench::default().compile(&KIND, &json!({ "users": [{ "name": "a", "hash": HASH }] }));
     assert!(!format!("{:?}", policy.unwrap()).contains("DfWK"));
 }

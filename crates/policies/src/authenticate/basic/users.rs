@@ -126,12 +126,15 @@ mod tests {
         let text = format!("anna\nanna:{HASH}\nanna:{HASH}\ncarl:{{SHA}}abc\n:{HASH}\n");
         users.add_file(&text, caller, &Pointer::root(), &mut problems);
         let said: Vec<_> = problems.iter().map(|problem| problem.what.as_str()).collect();
-        assert_eq!(said, [
-            "line 1 of the file has no colon",
-            "there are two users `anna`",
-            "the hash of `carl`'s password is an unsalted SHA-1, which is guessed far too fast",
-            "`` can't be the name of a user",
-        ]);
+        assert_eq!(
+            said,
+            [
+                "line 1 of the file has no colon",
+                "there are two users `anna`",
+                "the hash of `carl`'s password is an unsalted SHA-1, which is guessed far too fast",
+                "`` can't be the name of a user",
+            ]
+        );
         assert!(!format!("{problems:?}").contains("DfWK"), "no hash is told");
     }
 }

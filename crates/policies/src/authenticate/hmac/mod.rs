@@ -79,7 +79,8 @@ static INVALID: Code = Code {
     title: "The signature is not good",
     proxy_error: "http_request_denied",
     fault: Fault::Caller,
-    cure: "The detail says what is wrong with it; check the secret, the clock, and what is covered.",
+    cure: "The detail says what is wrong with it; check the secret, the clock, and what is covered\
+    .",
 };
 
 /// Asks for a signature.
@@ -206,7 +207,9 @@ impl Hmac {
         }
         let Some(name) = digested else { return Ok(None) };
         let digests = digests(request, name).and_then(|named| Digests::new(named.into_iter()));
-        digests.map(Some).ok_or_else(|| format!("{name} has no SHA-256 or SHA-512 that can be read"))
+        digests
+            .map(Some)
+            .ok_or_else(|| format!("{name} has no SHA-256 or SHA-512 that can be read"))
     }
 
     /// Whether it was signed just now.

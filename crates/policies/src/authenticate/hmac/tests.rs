@@ -74,7 +74,8 @@ const ALL: &str = "(request-target) host date digest";
 /// The text that appendix C.3 signs.
 #[test]
 fn the_text_that_is_signed_is_the_one_of_the_draft() {
-    let text = "keyId=\"Test\",signature=\"AAAA\",headers=\"(request-target) host date content-type \
+    let text = "keyId=\"Test\",signature=\"AAAA\",headers=\"(request-target) host date content-typ\
+    e \
                 digest content-length\"";
     let shown = Shown::parse(text.as_bytes()).unwrap();
     assert_eq!(
@@ -128,8 +129,12 @@ fn what_is_not_covered_or_not_timely_does_not_pass() {
     for (covered, more, detail) in [
         ("(request-target)", "", "it does not cover when it was made"),
         ("(request-target) (created)", ",created=1388957500", "passed"),
-        ("(request-target) (created)", ",created=1388957000", "its time is too far from the \
-                                                               gateway's clock"),
+        (
+            "(request-target) (created)",
+            ",created=1388957000",
+            "its time is too far from the \
+                                                               gateway's clock",
+        ),
         ("(request-target) date", ",created=1388957000", "passed"),
     ] {
         let mut x = test_request();

@@ -39,7 +39,11 @@ enum Kind {
 ///
 /// # Errors
 /// What can't be made a line of.
-pub(super) fn base(request: &Request, covered: &[Item], parameters: &str) -> Result<String, String> {
+pub(super) fn base(
+    request: &Request,
+    covered: &[Item],
+    parameters: &str,
+) -> Result<String, String> {
     if covered.len() > COMPONENTS {
         return Err(format!("it covers more than {COMPONENTS} components"));
     }

@@ -1,4 +1,5 @@
-//! Keys that signatures are verified with. Each is for one algorithm alone, whatever a request says.
+//! Keys that signatures are verified with. Each is for one algorithm alone, whatever a request
+//! says.
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{

@@ -18,7 +18,7 @@
 //!                 -----BEGIN PUBLIC KEY-----
 //!                 MCowBQYDK2VwAyEAJrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=
 //!                 -----END PUBLIC KEY-----
-//!             - { id: lab, algorithm: hmac-sha256, secret: "${env:LAB_SECRET:-at least 16 bytes}" }
+//!             - { id: lab, algorithm: hmac-sha256, secret: "${env:LAB:-at least 16 bytes}" }
 //! applications:
 //!   - name: shop
 //! ```
@@ -27,20 +27,20 @@
 //! for its one algorithm alone: an `alg` that says another one is refused. Every signature must
 //! cover what `components` names, by default the method, the host, the path and the query;
 //! `@target-uri` covers the last three. A request with a body must cover `content-digest` as well,
-//! unless `digest` is `optional`; the body is held back, up to `body` bytes, and compared before the
-//! upstream sees any of it.
+//! unless `digest` is `optional`; the body is held back, up to `body` bytes, and compared before
+//! the upstream sees any of it.
 //!
 //! A signature is good from `created` on for `max_age`, and no longer than `expires` says;
 //! `clock_skew` is what clocks may differ by. Each `nonce` counts once, so that a request that was
 //! overheard can't be sent again; `nonce: optional` takes signatures without one, which can be sent
 //! again as long as they are good. Nonces are remembered on each instance by itself.
 //!
-//! The path and the query that count are those the gateway routes by, with escapes in upper case and
-//! only where needed; clients that sign a path as they send it should send it so.
+//! The path and the query that count are those the gateway routes by, with escapes in upper case
+//! and only where needed; clients that sign a path as they send it should send it so.
 //!
 //! Of several signatures the one by a key that is known counts; `tag` says which where there may be
-//! more. Signatures that count are removed before the upstream is asked, unless `keep` says to leave
-//! them.
+//! more. Signatures that count are removed before the upstream is asked, unless `keep` says to
+//! leave them.
 
 mod compile;
 mod component;

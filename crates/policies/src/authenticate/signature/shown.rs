@@ -4,9 +4,7 @@
 use policy::message::{Headers, Name};
 
 use crate::structured::parse;
-use crate::structured::value::{
-    Bare, Item, Member, Params, param, write_dictionary, write_inner,
-};
+use crate::structured::value::{Bare, Item, Member, Params, param, write_dictionary, write_inner};
 
 /// Signatures looked at in one request.
 const SIGNATURES: usize = 16;
@@ -62,9 +60,8 @@ pub(super) fn find(
     if inputs.len() > SIGNATURES {
         return Err(Bad::Malformed("there are too many signatures"));
     }
-    let text = |params: &Params, name: &str| {
-        param(params, name).and_then(Bare::as_str).map(str::to_owned)
-    };
+    let text =
+        |params: &Params, name: &str| param(params, name).and_then(Bare::as_str).map(str::to_owned);
     let mut candidates = inputs.into_iter().filter_map(|(label, member)| match member {
         Member::Inner(covered, params) => {
             let tagged = tag.is_none_or(|tag| text(&params, "tag").as_deref() == Some(tag));

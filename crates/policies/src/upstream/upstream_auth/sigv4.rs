@@ -209,8 +209,8 @@ mod tests {
         );
     }
 
-    /// AWS's suite of test vectors; botocore says the same. Paths with escapes are as they are sent,
-    /// and are botocore's: the suite has them as they are before that.
+    /// AWS's suite of test vectors; botocore says the same. Paths with escapes are as they are
+    /// sent, and are botocore's: the suite has them as they are before that.
     #[test]
     fn requests_are_signed_as_in_the_suite() {
         let host = ("host", "example.amazonaws.com");
@@ -220,26 +220,12 @@ mod tests {
         }
     }
 
-    type Vector = (
-        &'static str,
-        &'static str,
-        &'static [(&'static str, &'static str)],
-        &'static str,
-    );
+    type Vector =
+        (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
 
     const VECTORS: &[Vector] = &[
-        (
-            "GET",
-            "/",
-            &[],
-            "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
-        ),
-        (
-            "POST",
-            "/",
-            &[],
-            "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
-        ),
+        ("GET", "/", &[], "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+        ("POST", "/", &[], "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
         (
             "GET",
             "/?Param2=value2&Param1=value1",

@@ -129,7 +129,12 @@ impl Source {
     }
 
     /// A token in place of `turned_down`; none if that one is too young to be at fault.
-    async fn renewed(&self, subject: &Subject, turned_down: &Token, now: Duration) -> Option<Token> {
+    async fn renewed(
+        &self,
+        subject: &Subject,
+        turned_down: &Token,
+        now: Duration,
+    ) -> Option<Token> {
         let kept = self.answers.find(&subject.key(), now);
         let other = kept.and_then(|kept| kept.value.clone().ok());
         if let Some(other) = other.filter(|other| other.value() != turned_down.value()) {

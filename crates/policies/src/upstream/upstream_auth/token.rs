@@ -142,11 +142,18 @@ impl Client {
             let refused = serde_json::from_slice::<Refused>(&answer.body).ok();
             // Only the errors that there are (RFC 6749 §5.2, RFC 8693 §2.2.2), and not what else
             // may stand there.
-            let known = ["invalid_request", "invalid_client", "invalid_grant", "invalid_target",
-                "unauthorized_client", "unsupported_grant_type", "invalid_scope", "access_denied"];
-            let error = refused.and_then(|refused| {
-                known.into_iter().find(|known| *known == refused.error)
-            });
+            let known = [
+                "invalid_request",
+                "invalid_client",
+                "invalid_grant",
+                "invalid_target",
+                "unauthorized_client",
+                "unsupported_grant_type",
+                "invalid_scope",
+                "access_denied",
+            ];
+            let error =
+                refused.and_then(|refused| known.into_iter().find(|known| *known == refused.error));
             let what = format!("it answered {} {}", answer.status, error.unwrap_or_default());
             return Err(match error {
                 Some("invalid_grant" | "invalid_target" | "access_denied" | "invalid_request") => {
