@@ -311,7 +311,7 @@ fn parameters(nonce: &str) -> String {
     format!(";created=1618884473;keyid=\"test-shared-secret\";nonce=\"{nonce}\"")
 }
 
-/// Seen to fail: each line with the check it names taken out.
+/// Seen to fail: with checks taken out.
 #[test]
 fn what_is_not_covered_or_not_timely_does_not_pass() {
     let secret = "keyid=\"test-shared-secret\"";
@@ -414,7 +414,6 @@ fn a_body_that_is_not_the_one_that_was_signed_does_not_pass() {
     assert_eq!(judged(&strict(), &mut x).1, "Content-Digest has neither sha-256 nor sha-512");
 }
 
-/// Seen to fail: with the second `Signature-Input` taken for a list of its own, its label counted.
 #[test]
 fn what_can_not_be_read_in_one_way_does_not_pass() {
     let good = || signed(test_request(), ALL, &parameters("x"));
