@@ -51,7 +51,8 @@ fn main() {
         (
             "rule",
             json!({ "rules": [
-            { "if": "request.method == 'GET' && request.path.startsWith('/orders/')", "then": "allow" },
+            { "if": "request.method == 'GET' && request.path.startsWith('/orders/')", "then": "all\
+            ow" },
         ] }),
         ),
         (
@@ -185,7 +186,8 @@ fn credentials(base: f64) {
                 ("signature-input", input),
                 (
                     "signature",
-                    "sig=:xUnVSahx/FbEkejBGCB43HfovWgphMU8C8hsSHTU5SEBn1IZ+9NpXxI43xPJDQ7M05+lTb0uTJ\
+                    "sig=:xUnVSahx/FbEkejBGCB43HfovWgphMU8C8hsSHTU5SEBn1IZ+9NpXxI43xPJDQ7M05+lTb0u\
+                    TJ\
                      kzIoK+dznrBA==:",
                 ),
             ],
