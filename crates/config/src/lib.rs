@@ -36,4 +36,4 @@ pub use read::{Written, read, read_text};
 pub use report::{Finding, Position, Report};
 pub use salvage::LeftOut;
 pub use schema::Schema;
-pub use source::{FILE_MAX, Machine, Memory, Source, Surroundings};
+pub use source::{FILE_MAX, Machine, Memory, Source, Surroundings, Wanted};

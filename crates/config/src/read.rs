@@ -174,8 +174,9 @@ impl Reading {
         let Some(mut root) = root.filter(|_| whole) else {
             return Err(self.report(&Secrets::default()));
         };
-        let mut expander = Expander::new(around, &self.sources, &mut self.faults);
-        expander.node(&mut root);
+        let folder = self.folder(path).to_owned();
+        let mut expander = Expander::new(around, &folder, &self.sources, &mut self.faults);
+        expander.document(&mut root);
         let (files, values) = expander.finish();
         self.depends.extend(files);
         let marks = check::check(&root, schema, &self.sources, &mut self.faults);
@@ -204,6 +205,12 @@ impl Reading {
         })
     }
 
+    /// Where paths in the document start.
+    fn folder<'p>(&self, path: &'p Path) -> &'p Path {
+        let folder = if self.is_directory { Some(path) } else { path.parent() };
+        folder.unwrap_or(Path::new(""))
+    }
+
     fn report(self, secrets: &Secrets) -> Report {
         Report::new(self.faults, &self.sources, secrets, self.depends)
     }
@@ -217,10 +224,9 @@ impl Reading {
         marks: Marks,
         secrets: Secrets,
     ) -> Written {
-        let folder = if self.is_directory { Some(path) } else { path.parent() };
         Written {
             document,
-            folder: folder.unwrap_or(Path::new("")).to_owned(),
+            folder: self.folder(path).to_owned(),
             depends: self.depends,
             digest: digest::of(&root),
             left_out,

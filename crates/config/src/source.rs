@@ -8,6 +8,8 @@ use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::v1::Vault;
+
 /// Bytes of one file of a document; a longer one is refused.
 pub const FILE_MAX: u64 = 16 << 20;
 
@@ -32,6 +34,28 @@ pub trait Surroundings {
     /// # Errors
     /// It does not exist or can't be listed.
     fn list(&self, path: &Path) -> io::Result<Option<Vec<String>>>;
+
+    /// The secret that a vault holds.
+    ///
+    /// # Errors
+    /// Why there is none, without a word of it.
+    fn secret(&self, wanted: &Wanted<'_>) -> Result<String, String> {
+        let _ = wanted;
+        Err("no vault can be asked from here".into())
+    }
+}
+
+/// A secret in a vault that a document refers to.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'w> {
+    /// The vault, as the document has it.
+    pub vault: &'w Vault,
+    /// What paths in the document are relative to.
+    pub folder: &'w Path,
+    /// Where the secret is: mount and path.
+    pub path: &'w str,
+    /// Which part of it.
+    pub field: &'w str,
 }
 
 /// The machine's own files and the process's environment.

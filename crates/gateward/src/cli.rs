@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use base::Moment;
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -68,6 +69,9 @@ pub enum Command {
     Check(CheckArgs),
     /// Say what would happen to a request, and why.
     Explain(ExplainArgs),
+    /// Make keys for applications.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Print the JSON Schema of documents, for editors.
     Schema,
     /// Hash passwords, for the users of the `basic` policy.
@@ -219,6 +223,33 @@ pub struct ExplainArgs {
         value_name = "PATH"
     )]
     pub config: PathBuf,
+    /// In which form to answer.
+    #[arg(long, default_value = "text", value_name = "FORM")]
+    pub format: LogFormat,
+}
+
+/// A subcommand of `key`.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make an API key: print it, this once, and the lines for the document, which have its hash.
+    New(NewKeyArgs),
+}
+
+/// Flags of `key new`.
+#[derive(Debug, Args)]
+pub struct NewKeyArgs {
+    /// The application it is for.
+    #[arg(short, long, value_name = "NAME")]
+    pub application: Option<String>,
+    /// What logs call it.
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// When it ends: a day, a time with its zone, or how long from now, as in 90d.
+    #[arg(long, value_parser = crate::key::expires, value_name = "WHEN")]
+    pub expires: Option<Moment>,
+    /// What it may be used for. May be given again.
+    #[arg(long = "scope", value_parser = crate::key::scope, value_name = "SCOPE")]
+    pub scopes: Vec<String>,
     /// In which form to answer.
     #[arg(long, default_value = "text", value_name = "FORM")]
     pub format: LogFormat,

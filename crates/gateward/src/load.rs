@@ -1,6 +1,7 @@
 //! From a path to a snapshot: the first two stages of a configuration's life.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::{Machine, Report, Schema, Surroundings, Written};
@@ -10,6 +11,7 @@ use snapshot::{Inputs, Snapshot};
 
 use crate::lastgood::{Store, WithSaved};
 use crate::supervise::Start;
+use crate::vault::{Vault, WithVault};
 
 /// Reads and compiles documents, again and again, with the state that outlives them.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub struct Loader {
     schema: Schema,
     carry: Carry,
     remotes: Remotes,
+    vault: Arc<Vault>,
     revision: u64,
 }
 
@@ -50,7 +53,13 @@ impl Loader {
 
     /// A loader whose first snapshot has this revision.
     pub fn starting_at(revision: u64) -> Self {
-        Self { schema: schema(), carry: Carry::default(), remotes: Remotes::default(), revision }
+        Self {
+            schema: schema(),
+            carry: Carry::default(),
+            remotes: Remotes::default(),
+            vault: Arc::default(),
+            revision,
+        }
     }
 
     /// What to start by: the document at `path`; or, where that is broken or brought serving
@@ -109,7 +118,11 @@ impl Loader {
     ///
     /// # Errors
     /// As [`Loader::load`].
-    pub fn load_with(&self, path: &Path, remotes: &dyn snapshot::Remotes) -> Result<Loaded, Report> {
+    pub fn load_with(
+        &self,
+        path: &Path,
+        remotes: &dyn snapshot::Remotes,
+    ) -> Result<Loaded, Report> {
         self.compile(path, &Machine, &self.inputs(remotes))
     }
 
@@ -123,7 +136,10 @@ impl Loader {
         around: &dyn Surroundings,
         inputs: &Inputs<'_>,
     ) -> Result<Loaded, Report> {
-        let written = config::read(path, &self.schema, around)
+        // Whatever policies call: what a document refers to is read.
+        let own = self.inputs(&self.remotes);
+        let around = WithVault::new(around, &self.vault, &own);
+        let written = config::read(path, &self.schema, &around)
             .map_err(|report| snapshot::complete(report, inputs))?;
         match snapshot::compile(&written, inputs) {
             Ok(snapshot) => {
@@ -134,6 +150,11 @@ impl Loader {
             }
             Err(problems) => Err(written.report(&problems)),
         }
+    }
+
+    /// The secrets of a vault that documents refer to.
+    pub fn vault(&self) -> Arc<Vault> {
+        self.vault.clone()
     }
 
     fn inputs<'a>(&'a self, remotes: &'a dyn snapshot::Remotes) -> Inputs<'a> {
@@ -153,6 +174,7 @@ impl Loader {
     pub fn taken(&mut self) {
         self.revision += 1;
         self.carry.sweep();
+        self.vault.settle();
     }
 }
 

@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod files;
 mod instance;
+mod key;
 mod lastgood;
 mod load;
 mod logging;
@@ -20,6 +21,7 @@ mod stop;
 mod supervise;
 mod systemd;
 mod terminal;
+mod vault;
 mod version;
 mod watch;
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Upgrade(args) => supervise::upgrade(&args),
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Key(command) => key::key(&command),
         Command::Schema => schema::schema(),
         Command::Password { command } => password::password(&command),
         Command::Demo(args) => demo::demo(args),

@@ -20,7 +20,7 @@ const CRASHED: &str = "this document brought three serving processes down within
 /// Why a document is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// A file changed.
+    /// A file or a secret in a vault changed.
     Change,
     /// SIGHUP.
     Signal,
@@ -57,10 +57,12 @@ pub struct Follower {
 impl Follower {
     /// Takes over every new document, until nobody can ask for one any more.
     pub async fn follow(mut self) {
+        let vault = self.loader.vault();
         loop {
             let ask = tokio::select! {
                 ask = self.asked.recv() => ask,
                 () = changed(&mut self.files) => Some(Ask { reason: Reason::Change, answer: None }),
+                () = vault.changed() => Some(Ask { reason: Reason::Change, answer: None }),
             };
             let Some(ask) = ask else { return };
             let outcome = self.take(ask.reason);

@@ -14,13 +14,14 @@ use std::time::Instant;
 use aws_lc_rs::digest::{SHA256, digest};
 use base::{Pointer, RequestId};
 use gateward_policies::REGISTRY;
-use policy::message::{Known, Method};
+use policy::message::{Known, Method, Name};
 use policy::{
-    Application, Carry, Compile, Condition, Connection, Directory, Exchange, Policy, RouteFacts,
-    Step,
+    Application, Caller, Carry, Compile, Condition, Connection, Directory, Exchange, Grant, Key,
+    PlanPart, Policy, RouteFacts, RouteNames, Step, Subscription,
 };
 use serde_json::{Value, json};
 
+const KEY: &str = "0123456789abcdef0123456789abcdef";
 /// Of `secret`.
 const HASH: &str = "$2b$04$DfWKlDnNxfexwK8uF/Xkve9IkGgCgqeM1EnOVMAXzxFztpaWLYdM2";
 
@@ -32,11 +33,17 @@ fn main() {
     header_names();
     let base = time(ready);
     report("(making the exchange ready)", base);
+    authorized();
     for (name, settings) in [
         ("ip", json!({ "allow": ["10.0.0.0/8", "192.0.2.0/24"], "deny": ["10.66.0.0/16"] })),
         ("body_size", json!({ "max": "1MiB" })),
         ("api_key", json!({})),
+        // What they cost beside the question, which nobody answers here.
+        ("introspect", json!({ "endpoint": "http://idp", "header": "x-api-key" })),
+        ("external", json!({ "url": "http://authz", "cache": { "ttl": "1h" } })),
+        ("opa", json!({ "url": "http://opa", "decision": "a", "cache": { "ttl": "1h" } })),
         ("api_key", json!({ "header": "x-api-key", "query": "key" })),
+        ("schedule", json!({ "zone": "Europe/Berlin", "deny": [{ "days": ["sun"] }] })),
         ("rate", json!({ "limit": 1_000_000, "window": "1s", "by": "client" })),
         ("any_of", json!({ "policies": [{ "api_key": { "header": "x-a" } }, { "api_key": {} }] })),
         ("optional", json!({ "policy": { "api_key": {} } })),
@@ -44,8 +51,13 @@ fn main() {
         (
             "rule",
             json!({ "rules": [
-            { "if": "request.method == 'GET' && request.path.startsWith('/orders/')", "then": "allow" },
+            { "if": "request.method == 'GET' && request.path.startsWith('/orders/')", "then": "all\
+            ow" },
         ] }),
+        ),
+        (
+            "cedar",
+            json!({ "policies": "permit(principal, action, resource) when { context.path like \"/orders/*\" };" }),
         ),
         (
             "rate",
@@ -80,6 +92,7 @@ fn main() {
         let settings = settings.to_string();
         report(&format!("{name} {}", settings.get(..24).unwrap_or(&settings)), cost - base);
     }
+    many_keys(base);
     credentials(base);
     tokens::report_all(base);
     for text in [
@@ -93,6 +106,53 @@ fn main() {
             let _ = black_box(condition.holds(exchange));
         });
         report(&format!("when: {}", text.get(..28).unwrap_or(text)), cost - base);
+    }
+}
+
+/// What is asked of who calls.
+fn authorized() {
+    let (caller, route) = (caller(), route());
+    let known = |exchange: &mut Exchange| {
+        ready(exchange);
+        exchange.caller = Some(caller.clone());
+        exchange.route = Some(route.clone());
+    };
+    let base = time(known);
+    for (name, settings) in [
+        ("acl", json!({ "allow": { "groups": ["a", "b"], "organizations": ["acme"] } })),
+        ("scope", json!({ "any": ["orders:write", "orders:read"] })),
+        ("subscription", json!({})),
+    ] {
+        let bench = Bench::new(name, &settings);
+        let cost = time(|exchange| {
+            known(exchange);
+            bench.run(exchange);
+        });
+        report(name, cost - base);
+    }
+}
+
+/// Keys that `many_keys` asks for in turn: more than a processor's caches hold.
+const TURNS: usize = 100_000;
+
+/// What a key costs that is one of a million: the same one each time, and another each time.
+fn many_keys(base: f64) {
+    let keys: Vec<String> = (0..1_000_000).map(|number| format!("key-{number:028}")).collect();
+    let bench = Bench::with_keys("api_key", &json!({}), &keys);
+    for (what, turns) in [("the same", 1), ("in turn", TURNS)] {
+        let mut next = 0;
+        let cost = time(|exchange| {
+            ready(exchange);
+            next = (next + 7919) % turns;
+            let key = keys.get(next * (keys.len() / turns)).map_or("", String::as_str);
+            exchange.request.headers.set(&bench.place, key);
+            bench.run(exchange);
+        });
+        let alone = time(|exchange| {
+            ready(exchange);
+            exchange.request.headers.set(&bench.place, keys.first().map_or("", String::as_str));
+        });
+        report(&format!("api_key of 1,000,000, {what}"), cost - alone.max(base));
     }
 }
 
@@ -133,7 +193,8 @@ fn credentials(base: f64) {
                 ("signature-input", input),
                 (
                     "signature",
-                    "sig=:xUnVSahx/FbEkejBGCB43HfovWgphMU8C8hsSHTU5SEBn1IZ+9NpXxI43xPJDQ7M05+lTb0uTJ\
+                    "sig=:xUnVSahx/FbEkejBGCB43HfovWgphMU8C8hsSHTU5SEBn1IZ+9NpXxI43xPJDQ7M05+lTb0u\
+                    TJ\
                      kzIoK+dznrBA==:",
                 ),
             ],
@@ -177,17 +238,25 @@ fn report(what: &str, nanos: f64) {
 struct Bench {
     policy: Arc<dyn Policy>,
     targets: Vec<Arc<policy::LogTarget>>,
+    /// Where keys stand.
+    place: Name,
 }
 
 impl Bench {
     fn new(name: &str, settings: &Value) -> Self {
+        Self::with_keys(name, settings, &[KEY.to_owned()])
+    }
+
+    fn with_keys(name: &str, settings: &Value, keys: &[String]) -> Self {
         let mut directory = Directory::new();
-        let shop = Application { name: "shop".into(), ..Application::default() };
-        let number = directory.add(shop).unwrap_or_else(|taken| taken);
-        let application = directory.applications()[number].clone();
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(digest(&SHA256, b"0123456789abcdef0123456789abcdef").as_ref());
-        let _ = directory.add_key(policy::Key::new(sha256, application, "1".into()));
+        directory.reserve(keys.len());
+        for (number, key) in keys.iter().enumerate() {
+            let number = directory.add(application(number)).unwrap_or_else(|taken| taken);
+            let application = directory.applications()[number].clone();
+            let mut sha256 = [0; 32];
+            sha256.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
+            let _ = directory.add_key(Key::new(sha256, application, "1".into()));
+        }
         let mut targets = Vec::new();
         let mut cx = Compile {
             directory: &Arc::new(directory),
@@ -201,7 +270,8 @@ impl Bench {
         };
         let kind = REGISTRY.find(name).unwrap_or_else(|| panic!("no policy {name}"));
         let policy = (kind.compile)(settings, &Pointer::root(), &mut cx);
-        Self { policy: policy.unwrap_or_else(|bad| panic!("{bad:?}")), targets }
+        let place = Name::new("x-api-key").unwrap_or_else(|| panic!("a name"));
+        Self { policy: policy.unwrap_or_else(|bad| panic!("{bad:?}")), targets, place }
     }
 
     fn run(&self, exchange: &mut Exchange) {
@@ -258,6 +328,40 @@ fn exchange() -> Exchange {
     Exchange::new(Arc::new(connection), 0)
 }
 
+/// An application with a plan for what is asked for.
+fn application(number: usize) -> Application {
+    let part = PlanPart {
+        api: "orders".into(),
+        version: None,
+        routes: Box::default(),
+        methods: Box::default(),
+    };
+    let plan = policy::Plan { name: "gold".into(), enabled: true, parts: [part].into() };
+    let subscription = Subscription { plan: Arc::new(plan), enabled: true, until: None };
+    Application {
+        name: format!("application-{number:07}").into(),
+        organization: Some("acme".into()),
+        subscriptions: vec![subscription].into(),
+        ..Application::default()
+    }
+}
+
+/// Who calls, for the policies that ask what it may.
+fn caller() -> Caller {
+    let scopes = vec!["users:read".into(), "orders:read".into()];
+    Caller {
+        application: Some(Arc::new(application(0))),
+        credential: "1".into(),
+        by: "jwt",
+        grant: Some(Arc::new(Grant { scopes, ..Grant::default() })),
+    }
+}
+
+fn route() -> RouteFacts {
+    let names = RouteNames { api: "orders".into(), route: "/{id}".into(), ..RouteNames::default() };
+    RouteFacts { number: 0, names: Arc::new(names), values: Default::default() }
+}
+
 /// Makes `exchange` the next request.
 fn ready(exchange: &mut Exchange) {
     exchange.clear();
@@ -269,7 +373,7 @@ fn ready(exchange: &mut Exchange) {
     for (name, value) in [
         ("accept", "*/*"),
         ("user-agent", "curl/8.10.1"),
-        ("x-api-key", "0123456789abcdef0123456789abcdef"),
+        ("x-api-key", KEY),
         ("x-forwarded-for", "192.0.2.7"),
         ("x-b", "1"),
     ] {

@@ -40,6 +40,18 @@ fn document(name: &str, text: &str, schema: &Schema) -> Document {
     }
 }
 
+/// The files that manual pages name.
+fn files_of_manuals() -> HashMap<String, Vec<u8>> {
+    let (countries, systems) = (
+        include_bytes!("admit/ip/cases/countries.mmdb"),
+        include_bytes!("admit/ip/cases/systems.mmdb"),
+    );
+    HashMap::from([
+        ("GeoLite2-Country.mmdb".to_owned(), countries.to_vec()),
+        ("GeoLite2-ASN.mmdb".to_owned(), systems.to_vec()),
+    ])
+}
+
 /// All uses of policies in a document.
 fn uses(document: &Document) -> Vec<&PolicyUse> {
     let apis = &document.apis;
@@ -68,11 +80,19 @@ fn the_table_stands_in_the_order_policies_run() {
             "oidc",
             "hmac",
             "signature",
+            "introspect",
+            "external",
             "any_of",
             "all_of",
             "optional",
             "anonymous",
+            "acl",
+            "scope",
+            "subscription",
+            "schedule",
             "rule",
+            "cedar",
+            "opa",
             "rate",
             "jwks",
             "header",
@@ -124,6 +144,7 @@ fn every_policy_has_a_manual_page_whose_examples_compile() {
             let text = example.split("```").next().unwrap();
             let document = document(kind.name, text, &schema);
             let mut bench = Bench::with_applications(&document.applications);
+            bench.world.files = files_of_manuals();
             let uses = uses(&document);
             assert!(uses.iter().any(|it| it.name == kind.name), "{} is not used", kind.name);
             for it in uses {
@@ -286,7 +307,14 @@ proptest! {
                 "body_size" => json!({ "max": 3 }),
                 "rate" => json!({ "limit": 2, "window": "1s", "by": { "header": "a" } }),
                 "header" => json!({ "request": { "set": { "a": "{b}" } } }),
-                "api_key" => json!({ "query": "a" }),
+                "api_key" => json!({ "query": "a", "cookie": "a" }),
+                "acl" => json!({ "allow": { "groups": ["a"] } }),
+                "scope" => json!({ "any": ["a"] }),
+                "subscription" => json!({}),
+                "schedule" => json!({ "allow": [{ "from": "08:00", "to": "18:00" }] }),
+                "introspect" => json!({ "endpoint": "http://a", "query": "a" }),
+                "external" => json!({ "url": "http://a", "request_headers": ["a"] }),
+                "opa" => json!({ "url": "http://a", "decision": "a", "body": 2 }),
                 "jwt" => json!({
                     "issuers": [{ "keys": { "secret": "0".repeat(32) }, "audiences": ["a"] }],
                     "from": [{ "query": "a" }, { "cookie": "a" }, "authorization"],
@@ -301,6 +329,7 @@ proptest! {
                 "any_of" | "all_of" => {
                     json!({ "policies": [{ "api_key": { "query": "a" } }, { "api_key": {} }] })
                 }
+                "cedar" => json!({ "policies": "permit(principal, action, resource);" }),
                 "rule" => json!({ "rules": [
                     { "if": "request.headers.a == 'a'", "then": "deny" },
                     { "if": "request.path.contains('a')", "then": "allow" },

@@ -1,9 +1,9 @@
 //! Drives policies in unit tests without an engine.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use base::{Pointer, Problems};
+use futures_util::FutureExt;
 use policy::{
     Application, Carry, Compile, Connection, Directory, Exchange, Flow, Key, Policy, PolicyKind,
     Refusal, Step,
@@ -40,8 +40,12 @@ impl Bench {
     pub(crate) fn with_applications(written: &[config::v1::Application]) -> Self {
         let mut directory = Directory::new();
         for one in written {
-            let name = one.name.as_str().into();
-            let _ = directory.add(Application { name, ..Application::default() });
+            let application = Application {
+                name: one.name.as_str().into(),
+                organization: one.organization.as_deref().map(Into::into),
+                ..Application::default()
+            };
+            let _ = directory.add(application);
         }
         Self { directory: Arc::new(directory), ..Self::default() }
     }
@@ -88,16 +92,17 @@ pub(crate) fn exchange() -> Exchange {
     exchange
 }
 
-/// What a step says, where it waits for nobody.
-pub(crate) fn refusal(step: Step<'_>) -> Option<Box<Refusal>> {
-    let flow = match step {
+/// What a step says; it waits for nothing but servers that answer at once.
+pub(crate) fn flow(step: Step<'_>) -> Flow {
+    match step {
         Step::Done(flow) => flow,
-        Step::Wait(mut flow) => match flow.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(flow) => flow,
-            Poll::Pending => panic!("the policy waits"),
-        },
-    };
-    match flow {
+        Step::Wait(flow) => flow.now_or_never().expect("the policy waits"),
+    }
+}
+
+/// The refusal that a step says.
+pub(crate) fn refusal(step: Step<'_>) -> Option<Box<Refusal>> {
+    match flow(step) {
         Flow::Refuse(refusal) => Some(refusal),
         Flow::Continue | Flow::Reply(_) => None,
     }

@@ -203,7 +203,7 @@ mod tests {
         Caller {
             application: Some(Arc::new(Application {
                 name: "Müller & 100%".into(),
-                groups: ["a,admin".into(), "b c".into()].into(),
+                groups: vec!["a,admin".into(), "b c".into()].into(),
                 ..Application::default()
             })),
             credential: "1".into(),

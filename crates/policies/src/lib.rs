@@ -35,7 +35,9 @@ mod authenticate {
     pub(crate) mod any_of;
     pub(crate) mod api_key;
     pub(crate) mod basic;
+    pub(crate) mod external;
     pub(crate) mod hmac;
+    pub(crate) mod introspect;
     pub(crate) mod jwt;
     pub(crate) mod mtls;
     pub(crate) mod oidc;
@@ -44,7 +46,15 @@ mod authenticate {
 }
 /// May they.
 mod authorize {
+    mod caller;
+
+    pub(crate) mod acl;
+    pub(crate) mod cedar;
+    pub(crate) mod opa;
     pub(crate) mod rule;
+    pub(crate) mod schedule;
+    pub(crate) mod scope;
+    pub(crate) mod subscription;
 }
 /// How much.
 mod limit {
@@ -68,27 +78,35 @@ mod upstream {
 
 /// Every policy there is.
 pub static REGISTRY: policy::Registry = policy::Registry::new(&[
-    &watch::access_log::KIND,       // a JSON line per exchange
-    &admit::ip::KIND,               // who may come, by address
-    &admit::body_size::KIND,        // how long a body may be
-    &authenticate::api_key::KIND,   // who has this key
-    &authenticate::basic::KIND,     // who knows this password
-    &authenticate::jwt::KIND,       // who has a signed token
-    &authenticate::mtls::KIND,      // who has this certificate
-    &authenticate::oidc::KIND,      // who logged in in a browser
-    &authenticate::hmac::KIND,      // who signs with this secret
-    &authenticate::signature::KIND, // who signs with this key
-    &authenticate::any_of::KIND,    // one of several ways
-    &authenticate::all_of::KIND,    // several ways at once
-    &authenticate::optional::KIND,  // or not at all
-    &authenticate::anonymous::KIND, // a name for strangers
-    &authorize::rule::KIND,         // rules in CEL
-    &limit::rate::KIND,             // how many calls in a window
-    &reply::jwks::KIND,             // the keys that identity_jwt signs with
-    &transform::header::KIND,       // set, add, remove header fields
-    &transform::identity::KIND,     // who calls, for the upstream
-    &transform::identity_jwt::KIND, // the same, signed
-    &upstream::upstream_auth::KIND, // what the gateway shows the upstream
+    &watch::access_log::KIND,        // a JSON line per exchange
+    &admit::ip::KIND,                // who may come, by address
+    &admit::body_size::KIND,         // how long a body may be
+    &authenticate::api_key::KIND,    // who has this key
+    &authenticate::basic::KIND,      // who knows this password
+    &authenticate::jwt::KIND,        // who has a signed token
+    &authenticate::mtls::KIND,       // who has this certificate
+    &authenticate::oidc::KIND,       // who logged in in a browser
+    &authenticate::hmac::KIND,       // who signs with this secret
+    &authenticate::signature::KIND,  // who signs with this key
+    &authenticate::introspect::KIND, // whose token a server calls active
+    &authenticate::external::KIND,   // whom an authorizer of yours lets in
+    &authenticate::any_of::KIND,     // one of several ways
+    &authenticate::all_of::KIND,     // several ways at once
+    &authenticate::optional::KIND,   // or not at all
+    &authenticate::anonymous::KIND,  // a name for strangers
+    &authorize::acl::KIND,           // which applications, groups, organizations
+    &authorize::scope::KIND,         // what the credential may be used for
+    &authorize::subscription::KIND,  // whether a plan has this
+    &authorize::schedule::KIND,      // when
+    &authorize::rule::KIND,          // rules in CEL
+    &authorize::cedar::KIND,         // policies in Cedar
+    &authorize::opa::KIND,           // rules in Rego
+    &limit::rate::KIND,              // how many calls in a window
+    &reply::jwks::KIND,              // the keys that identity_jwt signs with
+    &transform::header::KIND,        // set, add, remove header fields
+    &transform::identity::KIND,      // who calls, for the upstream
+    &transform::identity_jwt::KIND,  // the same, signed
+    &upstream::upstream_auth::KIND,  // what the gateway shows the upstream
 ]);
 
 pub use authenticate::basic::hash::hash_password;

@@ -18,11 +18,11 @@ pub struct Application {
     /// The organization it belongs to.
     pub organization: Option<Arc<str>>,
     /// The groups it is in.
-    pub groups: Arc<[Box<str>]>,
+    pub groups: Arc<Vec<Box<str>>>,
     /// What conditions may ask for: its own labels and those of its organization.
     pub labels: Arc<BTreeMap<String, String>>,
     /// The plans it has.
-    pub subscriptions: Arc<[Subscription]>,
+    pub subscriptions: Arc<Vec<Subscription>>,
     /// Whether it is in use.
     pub standing: Standing,
 }

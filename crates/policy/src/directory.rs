@@ -1,7 +1,9 @@
 //! Who may call: applications, found by name and by what they prove themselves with.
 
+use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use crate::{Application, Grant};
 pub struct Directory {
     /// Keyed anew in every process, so that nobody can make names or hashes that collide.
     hasher: RandomState,
+    organizations: HashSet<Arc<str>>,
+    plans: HashSet<Box<str>>,
     applications: Vec<Arc<Application>>,
     names: HashTable<u32>,
     keys: Vec<Key>,
@@ -30,9 +34,9 @@ pub struct Key {
     id: Arc<str>,
     grant: Option<Arc<Grant>>,
     /// Seconds since 1970 from which on it counts.
-    from: u64,
-    /// Seconds since 1970 at which it ends; 0 where it is disabled.
-    until: u64,
+    from: u32,
+    /// Seconds since 1970 at which it ends; 0 where it is disabled, `u32::MAX` where it is endless.
+    until: u32,
 }
 
 /// Whether a key counts.
@@ -51,7 +55,7 @@ pub enum KeyState {
 impl Key {
     /// The key of this SHA-256, endless.
     pub fn new(sha256: [u8; 32], application: Arc<Application>, id: Arc<str>) -> Self {
-        Self { sha256, application, id, grant: None, from: 0, until: u64::MAX }
+        Self { sha256, application, id, grant: None, from: 0, until: u32::MAX }
     }
 
     /// With what it may be used for.
@@ -61,12 +65,14 @@ impl Key {
         self
     }
 
-    /// That counts from and until then only, in seconds since 1970.
+    /// That counts from and until then only, in seconds since 1970. An end after February 2106 is
+    /// none, and nothing begins later.
     #[must_use]
     pub fn within(mut self, from: Option<u64>, until: Option<u64>) -> Self {
-        self.from = from.unwrap_or(0);
+        let short = |seconds: u64| u32::try_from(seconds).unwrap_or(u32::MAX);
+        self.from = from.map_or(0, short);
         // At 0, which is before there were gateways, it has ended just as it has at 1.
-        self.until = until.map_or(u64::MAX, |until| until.max(1));
+        self.until = until.map_or(u32::MAX, |until| short(until).max(1));
         self
     }
 
@@ -96,8 +102,8 @@ impl Key {
     pub fn state(&self, now: Duration) -> KeyState {
         match now.as_secs() {
             _ if self.until == 0 => KeyState::Disabled,
-            now if now >= self.until => KeyState::Expired,
-            now if now < self.from => KeyState::Early,
+            now if now >= u64::from(self.until) && self.until != u32::MAX => KeyState::Expired,
+            now if now < u64::from(self.from) => KeyState::Early,
             _ => KeyState::Live,
         }
     }
@@ -109,6 +115,25 @@ impl Directory {
         Self::default()
     }
 
+    /// Makes room for so many more applications, with a key each.
+    pub fn reserve(&mut self, more: usize) {
+        let Self { hasher, applications, names, keys, hashes, .. } = self;
+        applications.reserve_exact(more);
+        names.reserve(more, |number| name_hash(hasher, applications, *number));
+        keys.reserve_exact(more);
+        hashes.reserve(more, |number| key_hash(hasher, keys, *number));
+    }
+
+    /// Adds an organization that may have no application yet.
+    pub fn add_organization(&mut self, name: Arc<str>) {
+        self.organizations.insert(name);
+    }
+
+    /// Adds the name of a plan.
+    pub fn add_plan(&mut self, name: &str) {
+        self.plans.insert(name.into());
+    }
+
     /// Adds an application. Gives its number; the number of the one that has its name already where
     /// there is one.
     ///
@@ -116,15 +141,20 @@ impl Directory {
     /// Its name is taken.
     pub fn add(&mut self, application: Application) -> Result<usize, usize> {
         let hash = self.hasher.hash_one(&*application.name);
-        let Self { hasher, applications, names, .. } = self;
+        let Self { hasher, organizations, applications, names, .. } = self;
         let named = |number: &u32| applications.get(*number as usize);
         let is_it =
             |number: &u32| named(number).is_some_and(|known| known.name == application.name);
         if let Some(taken) = names.find(hash, is_it) {
             return Err(*taken as usize);
         }
-        let again = |number: &u32| hasher.hash_one(named(number).map_or("", |known| &*known.name));
+        let again = |number: &u32| name_hash(hasher, applications, *number);
         names.insert_unique(hash, applications.len() as u32, again);
+        if let Some(organization) = &application.organization
+            && !organizations.contains(organization)
+        {
+            organizations.insert(organization.clone());
+        }
         applications.push(Arc::new(application));
         Ok(applications.len() - 1)
     }
@@ -140,8 +170,7 @@ impl Directory {
         if let Some(taken) = hashes.find(hash, |number| numbered(number) == Some(&key.sha256)) {
             return Err(*taken as usize);
         }
-        let again =
-            |number: &u32| hasher.hash_one(numbered(number).map(first_half).unwrap_or_default());
+        let again = |number: &u32| key_hash(hasher, keys, *number);
         hashes.insert_unique(hash, keys.len() as u32, again);
         keys.push(key);
         Ok(keys.len() - 1)
@@ -170,15 +199,61 @@ impl Directory {
         self.hashes.find(self.hasher.hash_one(first_half(sha256)), is_it).and_then(numbered)
     }
 
+    /// Whether there is an organization of this name: one that was added, or an application's.
+    pub fn has_organization(&self, name: &str) -> bool {
+        self.organizations.contains(name)
+    }
+
+    /// Whether there is a plan of this name.
+    pub fn has_plan(&self, name: &str) -> bool {
+        self.plans.contains(name)
+    }
+
+    /// The names of all applications.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.applications.iter().map(|application| &*application.name)
+    }
+
     /// The applications, by number.
     pub fn applications(&self) -> &[Arc<Application>] {
         &self.applications
+    }
+
+    /// Where in memory it stands: addresses, for whoever places it better.
+    pub fn memory(&self) -> impl Iterator<Item = Range<usize>> {
+        let applications = self.applications.iter();
+        let applications = applications.map(|one| place(std::slice::from_ref(&**one)));
+        let tables = [table(&self.names), table(&self.hashes), place(&self.keys)];
+        tables.into_iter().chain(applications)
     }
 
     /// The keys, by number.
     pub fn keys(&self) -> &[Key] {
         &self.keys
     }
+}
+
+/// The addresses of these.
+fn place<T>(items: &[T]) -> Range<usize> {
+    let range = items.as_ptr_range();
+    range.start.addr()..range.end.addr()
+}
+
+/// The addresses of a table's numbers, and of the bytes behind them that are looked at first.
+fn table(numbers: &HashTable<u32>) -> Range<usize> {
+    let places = numbers.iter().map(|number| std::ptr::from_ref(number).addr());
+    let (start, end) =
+        places.fold((usize::MAX, 0), |(start, end), at| (start.min(at), end.max(at)));
+    start..end + numbers.capacity().min(end)
+}
+
+fn name_hash(hasher: &RandomState, applications: &[Arc<Application>], number: u32) -> u64 {
+    hasher.hash_one(applications.get(number as usize).map_or("", |known| &*known.name))
+}
+
+fn key_hash(hasher: &RandomState, keys: &[Key], number: u32) -> u64 {
+    let known = keys.get(number as usize);
+    hasher.hash_one(known.map(|key| first_half(&key.sha256)).unwrap_or_default())
 }
 
 fn first_half(sha256: &[u8; 32]) -> [u8; 16] {
@@ -246,14 +321,16 @@ mod tests {
         assert_eq!(endless.state(Duration::MAX - Duration::from_secs(1)), KeyState::Live);
         assert_eq!(state(&key([1; 32]).within(None, Some(0)), 0), KeyState::Live);
         assert_eq!(state(&key([1; 32]).within(None, Some(0)), 1), KeyState::Expired);
+        let far = key([1; 32]).within(Some(1 << 40), Some(1 << 50));
+        assert_eq!([state(&far, 1 << 31), state(&far, 1 << 45)], [KeyState::Early, KeyState::Live]);
         assert_eq!(state(&timed.disabled(), 150), KeyState::Disabled);
     }
 
     /// 1,000,000 keys of as many applications are to cost at most 256 bytes each.
     #[test]
     fn nothing_in_a_key_or_an_application_is_wider_than_it_must_be() {
-        assert_eq!(size_of::<Key>(), 80);
+        assert_eq!(size_of::<Key>(), 72);
         // With the two counts of its `Arc`.
-        assert!(size_of::<Application>() + 2 * size_of::<usize>() <= 96);
+        assert!(size_of::<Application>() + 2 * size_of::<usize>() <= 80);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base::{Instant, RequestId, SpanId, TraceId};
 use smallvec::SmallVec;
 
-use crate::message::{Request, Response};
+use crate::message::{Headers, Request, Response};
 use crate::{Caller, Code, Credential};
 
 /// One request and its response. Facts are typed fields, each written by one place and read by
@@ -38,6 +38,8 @@ pub struct Exchange {
     pub caller: Option<Caller>,
     /// Which of their parts ran, by combinations of policies: whose it is, and a bit for each part.
     pub parts: SmallVec<[(usize, u32); 1]>,
+    /// Fields that policies have for the response before there is one; each adds its own to it.
+    pub for_response: Headers,
     /// What limits have to say, for the response's `RateLimit` fields.
     pub rates: SmallVec<[RateReport; 2]>,
     /// Most bytes its body may have; held to by the engine as it streams.
@@ -79,6 +81,7 @@ impl Exchange {
             route: None,
             caller: None,
             parts: SmallVec::new(),
+            for_response: Headers::new(),
             rates: SmallVec::new(),
             body_limit: u64::MAX,
             credential: None,
@@ -103,6 +106,7 @@ impl Exchange {
         self.route = None;
         self.caller = None;
         self.parts.clear();
+        self.for_response.clear();
         self.rates.clear();
         self.body_limit = u64::MAX;
         self.credential = None;

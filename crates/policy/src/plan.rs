@@ -85,15 +85,16 @@ impl Subscription {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RouteNames;
 
     fn route(api: &str, version: Option<&str>, route: &str) -> RouteFacts {
-        let names = crate::RouteNames {
+        let names = RouteNames {
             api: api.into(),
             version: version.map(Into::into),
             route: route.into(),
-            params: Default::default(),
+            ..RouteNames::default()
         };
-        RouteFacts { number: 0, names: names.into(), values: Default::default() }
+        RouteFacts { number: 0, names: Arc::new(names), values: Default::default() }
     }
 
     fn part(version: Option<&str>, routes: &[&str], methods: &[Method]) -> PlanPart {

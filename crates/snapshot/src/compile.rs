@@ -32,7 +32,7 @@ use crate::snapshot::Fingerprints;
 use crate::tls::Files;
 use crate::{Chain, Router, Snapshot};
 pub(crate) use findings::Findings;
-pub use world::{Nowhere, Remotes};
+pub use world::{Nowhere, Remotes, remote};
 
 /// What compiling is given besides the document.
 pub struct Inputs<'a> {

@@ -27,7 +27,7 @@ mod relay;
 
 mod diff;
 
-pub use compile::{Inputs, Nowhere, Remotes, compile, complete, system_authorities};
+pub use compile::{Inputs, Nowhere, Remotes, compile, complete, remote, system_authorities};
 pub use diff::{Changed, Changes, diff};
 pub use regex::Regex;
 pub use relay::{Relay, RelayTo, ServerNames};

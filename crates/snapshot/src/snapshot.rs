@@ -66,7 +66,7 @@ impl Snapshot {
         let routes = self.routes.iter().flat_map(|route| {
             [place(slice::from_ref(&**route)), place(slice::from_ref(&*route.names))]
         });
-        self.router.memory().chain(routes)
+        self.router.memory().chain(routes).chain(self.directory.memory())
     }
 
     /// Whether there is an API of this name and version.

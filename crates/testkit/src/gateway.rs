@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::case::Written;
 use crate::message::{self, Message};
+use crate::servers::Servers;
 
 /// When the clock of a case starts: 2026-09-21.
 const START: Duration = Duration::from_secs(1_790_000_000);
@@ -29,13 +30,17 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Runs `document`.
-    pub(crate) fn start(document: &str, registry: &Registry) -> Result<Self, String> {
+    /// Runs `document`; who it calls beside the requests is `servers`.
+    pub(crate) fn start(
+        document: &str,
+        registry: &Registry,
+        servers: &Servers,
+    ) -> Result<Self, String> {
         let written = config::read_text("case.yaml", document, &Schema::any_policy(), &Machine)
             .map_err(|report| report.to_string())?;
         let inputs = Inputs {
             registry,
-            remotes: &snapshot::Nowhere,
+            remotes: servers,
             carry: &Carry::default(),
             around: &Machine,
             authorities: &Vec::new,

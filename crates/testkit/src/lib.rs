@@ -11,8 +11,10 @@ mod gateway;
 mod message;
 pub mod port;
 mod run;
+mod servers;
 mod upstream;
 mod world;
 
 pub use run::run_cases;
+pub use servers::Servers;
 pub use world::World;

@@ -10,6 +10,7 @@ use policy::Registry;
 use crate::case::{self, Call, Case, Expected, Step};
 use crate::gateway::{self, Gateway};
 use crate::message::Message;
+use crate::servers::{self, Servers};
 use crate::upstream::Upstream;
 
 /// How long a hung engine may hold up a test, in real time.
@@ -64,7 +65,8 @@ fn run(case: &Case, registry: &Registry) -> Result<(), String> {
     let document = gateway::document(&case.document, folder.path());
     runtime.block_on(async {
         let upstream = Upstream::listen(&folder.path().join("upstream.sock")).map_err(text)?;
-        let gateway = Gateway::start(&document, registry)?;
+        let servers = Servers::default();
+        let gateway = Gateway::start(&document, registry, &servers)?;
         let mut client = IpAddr::V4(Ipv4Addr::LOCALHOST);
         for step in &case.steps {
             match step {
@@ -72,7 +74,7 @@ fn run(case: &Case, registry: &Registry) -> Result<(), String> {
                 Step::Client(address) => client = *address,
                 Step::Call(call) => {
                     for _ in 0..call.times {
-                        let one = one(call, &gateway, &upstream, client);
+                        let one = one(call, &gateway, &upstream, &servers, client);
                         let outcome = tokio::time::timeout(PATIENCE, one).await;
                         let outcome = outcome.unwrap_or_else(|_| Err("no answer came".into()));
                         outcome.map_err(|error| format!("line {}: {error}", call.line))?;
@@ -88,9 +90,11 @@ async fn one(
     call: &Call,
     gateway: &Gateway,
     upstream: &Upstream,
+    servers: &Servers,
     client: IpAddr,
 ) -> Result<(), String> {
     upstream.answer(&call.answer);
+    servers.answer(servers::written(&call.told));
     let response = gateway.call(&call.request, client).await;
     let response = response.ok_or("the connection ended without an answer")?;
     let status = response.start.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -115,6 +119,7 @@ async fn one(
         }
         None => {}
     }
+    asked(&call.asked, &servers.asked())?;
     if call.log.is_empty() {
         return Ok(());
     }
@@ -150,6 +155,19 @@ fn check(what: &str, expected: &Expected, start: &str, found: &Message) -> Resul
         Some(part) => Err(format!("{what} has no {part:?} in its body {body:?}")),
         None => Ok(()),
     }
+}
+
+fn asked(expected: &[String], asked: &[policy::Call]) -> Result<(), String> {
+    let last = asked.last().map(servers::text).unwrap_or_default();
+    for part in expected {
+        match part.as_str() {
+            "nothing" if asked.is_empty() => {}
+            "nothing" => return Err(format!("other servers were asked: {last}")),
+            part if last.contains(part) => {}
+            part => return Err(format!("other servers were not asked {part:?} but {last:?}")),
+        }
+    }
+    Ok(())
 }
 
 fn log(expected: &[String], lines: &str) -> Result<(), String> {

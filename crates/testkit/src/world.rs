@@ -29,7 +29,10 @@ impl Default for World {
 impl policy::World for World {
     fn read(&self, name: &str, what: &str, most: u64, at: &Pointer) -> Result<Vec<u8>, Problem> {
         let found = self.files.get(name).filter(|bytes| bytes.len() as u64 <= most);
-        found.cloned().ok_or_else(|| Problem::new(at, format!("there is no {what} `{name}`")))
+        found.cloned().ok_or_else(|| {
+            let problem = Problem::new(at, format!("there is no {what} `{name}`"));
+            problem.hint(format!("put the {what} there, or correct the path"))
+        })
     }
 
     fn remote(&self, _: &UpstreamTls, _: &Pointer) -> Result<Arc<dyn Remote>, Problems> {

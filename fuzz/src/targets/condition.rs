@@ -79,8 +79,8 @@ fn full() -> Exchange {
         application: Some(Arc::new(Application {
             name: "shop".into(),
             organization: Some("acme".into()),
-            groups: Vec::new(),
-            labels: BTreeMap::from([("tier".into(), "gold".into())]),
+            labels: BTreeMap::from([("tier".into(), "gold".into())]).into(),
+            ..Application::default()
         })),
         grant: None,
         credential: "key-1".into(),

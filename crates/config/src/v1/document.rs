@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Application, InstanceLimits, Listener, LongLists, Organization, Plan, PolicyUse,
+    Api, Application, InstanceLimits, Listener, LongLists, Organization, Plan, PolicyUse, Secrets,
     Subscription, Telemetry, Upstream,
 };
 
@@ -46,6 +46,9 @@ pub struct Document {
     /// Files of applications and subscriptions, where there are too many for a document.
     #[serde(default, skip_serializing_if = "LongLists::is_empty")]
     pub long_lists: LongLists,
+    /// Where secrets come from that the document refers to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Secrets>,
     /// Where traces go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<Telemetry>,

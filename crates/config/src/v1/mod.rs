@@ -14,6 +14,7 @@ mod paths;
 mod plan;
 mod policy;
 mod retry;
+mod secrets;
 mod tcp;
 mod telemetry;
 mod upstream;
@@ -34,6 +35,7 @@ pub use paths::{DotSegments, DoubleSlash, EncodedSlash, OddFieldNames, Paths, Se
 pub use plan::{LongLists, Plan, PlanApi, PlanPart, Subscription};
 pub use policy::PolicyUse;
 pub use retry::{Retry, RetryOn};
+pub use secrets::{AppRole, Secrets, Vault};
 pub use tcp::{ListenerTcp, ServerNameRoute, TlsPassthrough};
 pub use telemetry::{Telemetry, Traces};
 pub use upstream::{

@@ -5,3 +5,4 @@ mod broken;
 mod machine;
 mod right;
 mod shown;
+mod vaults;

@@ -22,8 +22,8 @@ pub(crate) struct Fields<'s> {
     pub odd: OddFieldNames,
 }
 
-/// Removes from a request's head what a stranger who comes by `listener` may not say: for tools that
-/// tell what would happen to a request.
+/// Removes from a request's head what a stranger who comes by `listener` may not say: for tools
+/// that tell what would happen to a request.
 ///
 /// # Errors
 /// A name can be taken for one that the gateway reads or writes.

@@ -58,9 +58,7 @@ impl Call<'_> {
             self.tell_time_left(x, now)?;
             let busy = Busy::new(lane.clone());
             let one = self.begin(&lane, x, now);
-            if let Some(credential) = &x.credential {
-                self.composed.attach(&**credential, &lane.endpoint, self.core.clock.wall())?;
-            }
+            self.attach(&lane, x)?;
             let next = match self.attempt(&lane, fresh, one.started, x).await {
                 Ok(Sent::Upgraded(upstream)) => {
                     now = self.answer_seen(&one, x);
@@ -71,16 +69,7 @@ impl Call<'_> {
                 }
                 Ok(Sent::Response) => {
                     now = self.answer_seen(&one, x);
-                    match self.answered(&lane, tries, now, x) {
-                        Next::GiveUp
-                            if !renewed
-                                && self.is_turned_down(x)
-                                && Box::pin(self.renew(x)).await =>
-                        {
-                            renewed = true;
-                            now = self.core.timers.now();
-                            Next::Renewed
-                        }
+                    match self.concluded(&lane, tries, &mut renewed, &mut now, x).await {
                         Next::GiveUp => {
                             self.over(is_unavailable(x), now);
                             self.body.settle();
@@ -143,6 +132,33 @@ impl Call<'_> {
             x.credential = renewed;
         }
         found
+    }
+
+    /// Puts the gateway's own credential onto the request, where it has one.
+    fn attach(&mut self, lane: &Lane, x: &Exchange) -> Result<(), Refusal> {
+        let Some(credential) = &x.credential else { return Ok(()) };
+        self.composed.attach(&**credential, &lane.endpoint, self.core.clock.wall())
+    }
+
+    /// A response's head is here: what follows, be it that the credential was turned down.
+    async fn concluded(
+        &mut self,
+        lane: &Lane,
+        tries: u32,
+        renewed: &mut bool,
+        now: &mut Instant,
+        x: &mut Exchange,
+    ) -> Next {
+        let next = self.answered(lane, tries, *now, x);
+        if !matches!(next, Next::GiveUp) || *renewed || !self.is_turned_down(x) {
+            return next;
+        }
+        if !Box::pin(self.renew(x)).await {
+            return next;
+        }
+        *renewed = true;
+        *now = self.core.timers.now();
+        Next::Renewed
     }
 
     /// A try begins.

@@ -164,7 +164,8 @@ impl Remote for Heard {
     }
 }
 
-/// What each policy of the chain that `request` runs through says, in order; it comes from `client`.
+/// What each policy of the chain that `request` runs through says, in order; it comes from
+/// `client`.
 ///
 /// # Errors
 /// It is refused before any policy is asked.
@@ -194,9 +195,7 @@ pub async fn judge(
     for step in chain.steps.iter() {
         let verdict = match step.phase {
             Phase::Admit | Phase::Authenticate | Phase::Authorize if ended => Verdict::NotReached,
-            Phase::Admit | Phase::Authenticate | Phase::Authorize => {
-                ask(step, &mut x, heard).await
-            }
+            Phase::Admit | Phase::Authenticate | Phase::Authorize => ask(step, &mut x, heard).await,
             _ => Verdict::NotAsked,
         };
         ended |= verdict.ends();
@@ -262,7 +261,8 @@ mod tests {
     #[tokio::test]
     async fn who_would_be_asked_is_told_without_what_may_be_secret() {
         let heard = Heard::default();
-        for url in ["https://me:word@id.example/token?key=hunter2", "http://id.example", "nonsense"] {
+        let secret = "https://me:word@id.example/token?key=hunter2";
+        for url in [secret, "http://id.example", "nonsense"] {
             assert!(heard.call(Call::get(url)).await.is_err());
         }
         let asked = heard.take();

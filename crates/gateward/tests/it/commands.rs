@@ -145,6 +145,31 @@ fn wrong_command_lines_exit_with_2_and_help_with_0() {
 }
 
 #[test]
+fn a_key_is_made_and_its_lines_make_a_document_that_takes_it() {
+    let args = ["--application", "shop", "--id", "first", "--expires", "90d", "--scope", "a:b"];
+    let new = |format| gateward(&[&["key", "new", "--format", format][..], &args].concat());
+    let (code, out, err) = new("text");
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    let key = out.lines().find(|line| line.trim().starts_with("gw_")).unwrap().trim();
+    let (_, lines) = out.split_once("applications:").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("gateward.yaml");
+    let document = format!(
+        "version: 1\nlisteners: [ {{ name: web, bind: \"127.0.0.1:8080\" }} ]\napplications:{lines}"
+    );
+    std::fs::write(&path, document).unwrap();
+    let (code, out, err) = gateward(&["check", path.to_str().unwrap()]);
+    assert_eq!(code, 0, "{out}{err}");
+    let (code, out, _) = new("json");
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(code, 0);
+    assert_ne!(answer["key"], key, "a key is made once");
+    assert_eq!(answer["entry"]["scopes"][0], "a:b", "{answer:#}");
+    assert_eq!(gateward(&["key", "new", "--scope", "a b"]).0, 2);
+    assert_eq!(gateward(&["key", "new", "--expires", "soon"]).0, 2);
+}
+
+#[test]
 fn the_committed_schema_is_what_the_binary_prints() {
     let committed = include_str!("../../../../contracts/config.v1.schema.json");
     let (code, out, _) = gateward(&["schema"]);

@@ -98,6 +98,14 @@ pub fn curl(args: &[&str]) -> String {
     out
 }
 
+/// The value of a field that an origin's echo saw; all of them, where it came more than once.
+pub fn header_seen(echo: &serde_json::Value, name: &str) -> Option<String> {
+    let fields = echo["headers"].as_array()?.iter();
+    let named = fields.filter(|field| field[0].as_str().unwrap().eq_ignore_ascii_case(name));
+    let values: Vec<_> = named.map(|field| field[1].as_str().unwrap()).collect();
+    (!values.is_empty()).then(|| values.join(" | "))
+}
+
 /// Runs curl; the status alone.
 pub fn status(args: &[&str]) -> String {
     curl(&[&["-o", "/dev/null", "-w", "%{http_code}"], args].concat())

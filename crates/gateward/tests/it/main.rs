@@ -4,6 +4,7 @@
 mod certificates;
 mod clients;
 mod commands;
+mod deciders;
 mod examples;
 mod faults;
 mod grpc;
@@ -16,3 +17,4 @@ mod signing;
 mod streams;
 mod tokens;
 mod traffic;
+mod vault;

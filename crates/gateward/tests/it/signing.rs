@@ -46,8 +46,7 @@ fn what_another_library_signs_passes_once_and_unchanged_in_every_algorithm() {
     let (url, dir) = (gateway.url("/echo/a?b=c"), gateway.dir().display().to_string());
     let (exit, out, error) = text(&mut python("signer.py", &["call", &url, &dir]));
     assert_eq!(exit, 0, "{error}");
-    let told: Vec<Value> =
-        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(told.len(), 6 * ALGORITHMS.len(), "{out}");
     for one in told {
         let expected = match one["what"].as_str().unwrap() {

@@ -1,5 +1,7 @@
 //! Tokens end to end: a certified provider on loopback, and libraries of others that sign.
 
+#![allow(non_snake_case, reason = "tests carry their number in the list of faults")]
+
 use serde_json::{Value, json};
 
 use crate::certificates::Authority;
@@ -191,11 +193,13 @@ listeners:
 
 /// Of callers with certificates, only those of the authority that have a name the policy knows get
 /// in; an authority that is missing, empty or broken refuses the document and what ran goes on.
-/// Seen to fail: with the system's authorities in place of an empty file, the document was taken.
+/// Seen to fail: not yet; to be tried: with the system's authorities in place of an empty file, the
+/// document was taken.
 #[test]
 fn fa_E18_callers_are_known_by_certificates_and_a_missing_authority_is_refused() {
     let origin = Peer::origin("one");
-    let policy = json!({ "mtls": { "callers": [{ "san": "dns:caller.test", "application": "machine" }] } });
+    let policy =
+        json!({ "mtls": { "callers": [{ "san": "dns:caller.test", "application": "machine" }] } });
     let document = format!("{TLS}{}", document(&origin, &policy));
     let gateway = Gateway::start_with(&document, &[], |dir| {
         let ca = Authority::new(dir, "ca");
@@ -217,7 +221,8 @@ fn fa_E18_callers_are_known_by_certificates_and_a_missing_authority_is_refused()
     assert_eq!(status(&usual), "403", "without one");
     assert_eq!(with("caller"), "200");
     assert_eq!(with("other"), "403");
-    for broken in ["", "nothing", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+    for broken in ["", "nothing", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+    {
         std::fs::write(file("ca.pem"), broken).unwrap();
         let (code, said) = gateway.reload();
         assert_ne!(code, "200", "{broken:?}: {said}");

@@ -165,7 +165,7 @@ impl Part {
                 let route = x.route.as_ref();
                 keyed.add_some(route.map(|route| route.api().as_bytes()));
                 let version = route.and_then(RouteFacts::version);
-                keyed.add_some(version.map(str::as_bytes));
+                keyed.add_some(version.map(|version| version.as_bytes()));
                 keyed.add_some(route.map(|route| route.route().as_bytes()));
             }
             // Has a name, and is the part above.
@@ -234,7 +234,9 @@ mod tests {
         for change in [
             (|x: &mut Exchange| x.request.target.path = "/b".into()) as fn(&mut Exchange),
             |x| x.request.target.query = Some(String::new()),
-            |x| drop(x.request.headers.append("x-a", "")),
+            |x| {
+                x.request.headers.append("x-a", "");
+            },
         ] {
             let mut other = exchange();
             change(&mut other);

@@ -1,6 +1,7 @@
 //! Header fields that a server is told, or tells: lists of their names.
 
 use base::{Pointer, Problem, Problems};
+use policy::Exchange;
 use policy::message::{Headers, Known, Name};
 
 /// What a list of names is for.
@@ -77,7 +78,9 @@ impl Fields {
         headers: &mut Headers,
         answered: impl Iterator<Item = (&'a str, &'a [u8])>,
     ) -> bool {
-        self.0.iter().for_each(|name| drop(headers.remove(name)));
+        for name in &self.0 {
+            headers.remove(name);
+        }
         self.append(headers, answered)
     }
 
@@ -87,11 +90,33 @@ impl Fields {
         headers: &mut Headers,
         answered: impl Iterator<Item = (&'a str, &'a [u8])>,
     ) -> bool {
-        let listed = answered.filter(|(name, _)| self.has(name));
+        let listed = answered.filter(|(name, _)| self.lists(name));
         listed.fold(true, |good, (name, value)| headers.append(name, value) && good)
     }
 
-    fn has(&self, name: &str) -> bool {
+    /// Moves those that are listed from what `exchange` has for the response into it. One more
+    /// cookie does not take the place of another; any other field does.
+    pub(crate) fn settle(&self, exchange: &mut Exchange) {
+        if exchange.for_response.is_empty() {
+            return;
+        }
+        let Exchange { for_response, response, .. } = exchange;
+        for name in &self.0 {
+            if !for_response.has(name) {
+                continue;
+            }
+            if Known::of(name.as_str().as_bytes()) != Known::SetCookie {
+                response.headers.remove(name);
+            }
+            for_response.all(name).for_each(|value| {
+                response.headers.append(name.as_str(), value);
+            });
+            for_response.remove(name);
+        }
+    }
+
+    /// Whether `name` is listed.
+    fn lists(&self, name: &str) -> bool {
         self.0.iter().any(|known| known.as_str().eq_ignore_ascii_case(name))
     }
 }

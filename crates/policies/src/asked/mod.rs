@@ -7,6 +7,6 @@ mod fields;
 mod url;
 
 pub(crate) use answers::{Answers, Held, Key, Told};
-pub(crate) use by::{By, Kept, Keyed, Written};
+pub(crate) use by::{By, Kept, Keyed};
 pub(crate) use fields::{Fields, Use, names};
 pub(crate) use url::url;

@@ -97,7 +97,8 @@ mod tests {
         let hello = b"{\"hello\": \"world\"}\n";
         let brotli = b"\x0b\x09\x80\x7b\x22hello\x22: \x22world\x22}\n\x03";
         let compressed = "d435Qo+nKZ+gLcUHn7GQtQ72hiBVAgqoLsZnZPiTGPk=";
-        let compressed_512 = "db7fdBbgZMgX1Wb2MjA8zZj+rSNgfmDCEEXM8qLWfpfoNY0sCpHAzZbj09X1/7HAb7Od5Qf\
+        let compressed_512 = "db7fdBbgZMgX1Wb2MjA8zZj+rSNgfmDCEEXM8qLWfpfoNY0sCpHAzZbj09X1/7HAb7Od\
+        5Qf\
                               to4QpuBsFbUO3dQ==";
         for (body, sha256) in [
             (&hello[..], "RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg="),

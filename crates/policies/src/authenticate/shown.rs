@@ -66,8 +66,8 @@ mod tests {
         found.map(|found| found.map(text)).map_err(|refusal| refusal.code.status)
     }
 
-    /// Two credentials are refused, whichever comes first. Seen to fail: without the look at a second
-    /// value, the first of two was taken.
+    /// Two credentials are refused, whichever comes first. Seen to fail: without the look at a
+    /// second value, the first of two was taken.
     #[test]
     fn fa_E10_two_credentials_are_none() {
         for scheme in ["Basic", "Bearer"] {

@@ -45,6 +45,7 @@ impl Jwk {
     ///
     /// # Errors
     /// What is wrong with it, without a word of it.
+    #[cfg(test)]
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, &'static str> {
         Self::of(&object(bytes).ok_or("it is no JSON object in which each member stands once")?)
     }

@@ -153,6 +153,7 @@ impl SigningKey {
     }
 
     /// Its private half as PKCS #8 in PEM; none for a secret.
+    #[cfg(test)]
     pub(crate) fn to_pem(&self) -> Option<String> {
         let der = match &self.signer {
             Signer::Rsa(pair, _) => AsDer::<Pkcs8V1Der<'_>>::as_der(pair).ok()?.as_ref().to_vec(),

@@ -12,7 +12,7 @@ use policy::message::Name;
 use super::endpoint::{self, looks_like_url};
 use super::{Findings, Inputs, retry, tcp, unknown};
 use crate::diff::fingerprint;
-use crate::tls::{self, Files};
+use crate::tls::{self, Files, Towards};
 use crate::{
     Balance, Breaker, Dns, Endpoint, EndpointScheme, Health, HealthProbe, Outlier, Pool, Protocol,
     Upstream,
@@ -91,7 +91,8 @@ impl<'a> Upstreams<'a> {
         let endpoint = findings.take(endpoint(&v1::Endpoint::Url(text.into()).full(), at))?;
         let written = v1::Upstream::of_url(text);
         let tls = (endpoint.scheme == EndpointScheme::Https).then(|| {
-            tls::client(&written.tls, written.protocol, at, self.files, self.inputs, findings)
+            let towards = Towards::Upstream(written.protocol);
+            tls::client(&written.tls, towards, at, self.files, self.inputs, findings)
         });
         Some(self.push(&written, vec![endpoint], tls.flatten(), at, findings))
     }
@@ -111,7 +112,8 @@ impl<'a> Upstreams<'a> {
         let is_secure = endpoints.iter().any(|endpoint| endpoint.scheme == EndpointScheme::Https);
         let at_tls = at.key("tls");
         let tls = if is_secure {
-            tls::client(&written.tls, written.protocol, &at_tls, self.files, self.inputs, findings)
+            let towards = Towards::Upstream(written.protocol);
+            tls::client(&written.tls, towards, &at_tls, self.files, self.inputs, findings)
         } else {
             check_tls_is_used(written, &at_tls, findings);
             None

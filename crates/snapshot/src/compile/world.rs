@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use policy::{Answer, Call, Remote, Unanswered};
 
 use super::{Findings, Inputs};
 use crate::UpstreamTls;
-use crate::tls::{self, Files};
+use crate::tls::{self, Files, Towards};
 
 /// Makes ways to servers beside the request's way.
 pub trait Remotes {
@@ -36,6 +36,19 @@ impl Remote for Nowhere {
         let nothing = Unanswered::Unreachable("no server is called from here".into());
         Box::pin(std::future::ready(Err(nothing)))
     }
+}
+
+/// A way to servers that no policy calls, trusted as `tls` says; files in it start at `folder`.
+///
+/// # Errors
+/// Everything that is wrong with `tls`.
+pub fn remote(
+    tls: &v1::UpstreamTls,
+    folder: &Path,
+    inputs: &Inputs<'_>,
+) -> Result<Arc<dyn Remote>, Problems> {
+    let files = Files { around: inputs.around, folder };
+    policy::World::remote(&World::new(inputs, &files), tls, &Pointer::root())
 }
 
 /// Files and servers, and what was made of them.
@@ -88,8 +101,7 @@ impl policy::World for World<'_> {
 
     fn remote(&self, tls: &v1::UpstreamTls, at: &Pointer) -> Result<Arc<dyn Remote>, Problems> {
         let mut findings = Findings::default();
-        let protocol = v1::UpstreamProtocol::Auto;
-        let tls = tls::client(tls, protocol, at, self.files, self.inputs, &mut findings);
+        let tls = tls::client(tls, Towards::Server, at, self.files, self.inputs, &mut findings);
         self.warnings.borrow_mut().extend(findings.warnings);
         let Some(tls) = tls else { return Err(findings.problems) };
         self.read.borrow_mut().extend(tls.files.iter().cloned());

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::certificate::{Pair, authorities, pair};
 use super::server::alpn;
-use super::verify::{AnyOf, Anyone};
+use super::verify::{AnyOf, Anyone, Nobody};
 use super::{Files, PROVIDER, fingerprint, versions};
 use crate::UpstreamTls;
 use crate::compile::{Findings, Inputs};
@@ -27,10 +27,29 @@ enum Trust {
     Anyone,
 }
 
-/// Compiles TLS towards an upstream.
+/// What TLS is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Towards {
+    /// An upstream, that is spoken to like this.
+    Upstream(UpstreamProtocol),
+    /// Servers beside the request's way, of which some may be called without TLS: where the system
+    /// has no authorities, none of the others is trusted.
+    Server,
+}
+
+impl Towards {
+    const fn protocol(self) -> UpstreamProtocol {
+        match self {
+            Self::Upstream(protocol) => protocol,
+            Self::Server => UpstreamProtocol::Auto,
+        }
+    }
+}
+
+/// Compiles TLS towards an upstream or other servers.
 pub(crate) fn client(
     written: &Written,
-    protocol: UpstreamProtocol,
+    towards: Towards,
     at: &Pointer,
     files: &Files<'_>,
     inputs: &Inputs<'_>,
@@ -55,14 +74,18 @@ pub(crate) fn client(
     let own = own.map_or(Some(None), |own| own.map(Some))?;
     let server_name = sent.map_or(Some(None), |name| name.map(Some))?;
 
-    let identity = identity(written, protocol, &trust, own.as_ref());
+    let identity = identity(written, towards.protocol(), &trust, own.as_ref());
+    let identity = match towards {
+        Towards::Upstream(_) => identity,
+        Towards::Server => format!("server {identity}"),
+    };
     let key = format!("tls upstream {identity}");
     // The same configuration remembers the same sessions; it is made again only when something
     // about it changes.
     let config = match inputs.carry.find::<ClientConfig>(&key) {
         Some(config) => config,
         None => {
-            let config = config(written, protocol, at, trust, names, own, inputs, findings)?;
+            let config = config(written, towards, at, trust, names, own, inputs, findings)?;
             inputs.carry.keep(&key, || config)
         }
     };
@@ -130,7 +153,7 @@ fn identity(
 #[expect(clippy::too_many_arguments, reason = "each is one part of the configuration")]
 fn config(
     written: &Written,
-    protocol: UpstreamProtocol,
+    towards: Towards,
     at: &Pointer,
     trust: Trust,
     names: Vec<ServerName<'static>>,
@@ -138,7 +161,8 @@ fn config(
     inputs: &Inputs<'_>,
     findings: &mut Findings,
 ) -> Option<ClientConfig> {
-    let verifier = verifier(trust, names, at, inputs, findings)?;
+    let protocol = towards.protocol();
+    let verifier = verifier(trust, names, at, towards, inputs, findings)?;
     let builder = ClientConfig::builder_with_provider(PROVIDER.clone())
         .with_protocol_versions(versions(written.min_version));
     let builder = findings
@@ -159,6 +183,7 @@ fn verifier(
     trust: Trust,
     names: Vec<ServerName<'static>>,
     at: &Pointer,
+    towards: Towards,
     inputs: &Inputs<'_>,
     findings: &mut Findings,
 ) -> Option<Arc<dyn ServerCertVerifier>> {
@@ -173,6 +198,9 @@ fn verifier(
         }
     };
     if roots.is_empty() {
+        if matches!(towards, Towards::Server) {
+            return Some(Arc::new(Nobody));
+        }
         let what = "the system has no certificate authorities to verify this upstream by";
         let hint = "install them (the package ca-certificates), or name a file with `ca`";
         findings.problem(Problem::new(at, what).hint(hint));

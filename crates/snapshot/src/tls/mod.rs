@@ -16,7 +16,7 @@ use rustls::SupportedProtocolVersion;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::version::{TLS12, TLS13};
 
-pub(crate) use client::client;
+pub(crate) use client::{Towards, client};
 pub(crate) use files::Files;
 pub(crate) use server::{Place, server};
 

@@ -171,7 +171,8 @@ proptest! {
     /// Whatever is written where, it runs by phase, then from the outside in, then as written; and
     /// one policy less leaves the others as they were.
     ///
-    /// Seen to fail: without the sort in `Chain::of`; with `sort_unstable_by_key` by phase and kind.
+    /// Seen to fail: without the sort in `Chain::of`; with `sort_unstable_by_key` by phase and
+    /// kind.
     #[test]
     #[allow(non_snake_case, reason = "it starts with its number in docs/faults.md")]
     fn fa_E26_policies_run_by_phase_and_one_less_changes_nothing_else(

@@ -1,5 +1,6 @@
 //! Documents in, snapshots out.
 
+mod access;
 mod allocation;
 mod broken;
 mod chains;

@@ -34,6 +34,9 @@
 //! | `^ METHOD target` | the request the upstream sees |
 //! | `^ name: value`, `^ !name`, `^ \| text` | a field it has, or has not; its whole body |
 //! | `^ nothing` | that the upstream sees no request |
+//! | `@ 200`, `@ name: value`, `@ \| text` | what servers beside the request's way answer, if any |
+//! | `@ ? text` | a text in what they were asked last: method and URL, a field, the body |
+//! | `@ nothing` | that they were asked nothing |
 //! | `$ text`, `$ !text` | a text that the access log's new lines have in them, or not |
 //! | `$ {…}`, `$ nothing` | the whole line; that there is none |
 //! | `~ advance 1s` | moves the clock |
@@ -85,6 +88,10 @@ pub struct Call {
     pub response: Expected,
     /// What is expected of the request that the upstream sees.
     pub upstream: Expected,
+    /// What servers beside the request's way answer; none can be reached where it has no status.
+    pub told: Written,
+    /// What is expected in what they were asked last; `nothing`: that it was nothing.
+    pub asked: Vec<String>,
     /// What is expected of the access log's line.
     pub log: Vec<String>,
 }

@@ -60,6 +60,11 @@ fn add(case: &mut Case, number: usize, line: &str) -> Result<(), String> {
         '=' => written(&mut call.answer, rest),
         '<' => expected(&mut call.response, rest),
         '^' => expected(&mut call.upstream, rest),
+        '@' if rest == "nothing" || rest.starts_with("? ") => {
+            call.asked.push(rest.trim_start_matches("? ").to_owned());
+            Ok(())
+        }
+        '@' => written(&mut call.told, rest),
         _ => {
             call.log.push(rest.to_owned());
             Ok(())
@@ -69,7 +74,7 @@ fn add(case: &mut Case, number: usize, line: &str) -> Result<(), String> {
 
 /// The mark of a step and what stands behind it.
 fn marked(line: &str) -> Option<(char, &str)> {
-    let mark = line.chars().next().filter(|mark| "><^=$~".contains(*mark))?;
+    let mark = line.chars().next().filter(|mark| "><^=$~@".contains(*mark))?;
     Some((mark, line.get(1..)?.strip_prefix(' ')?.trim()))
 }
 
@@ -135,11 +140,12 @@ mod tests {
     #[test]
     fn cases_are_read_with_their_documents_and_steps() {
         let text = "# one\npolicies:\n  - ip: {}   # why\n\n> POST /a?b:c x2\n> x-a: b:c\n> | body\n\
-                    = 503\n= x: y\n^ POST /a\n^ !x-a\n< 503 x2\n< x: y\n< | b\n$ \"a\"\n\
+                    = 503\n= x: y\n^ POST /a\n^ !x-a\n\
+                    @ 200\n@ | yes\n@ ? GET http\n< 503 x2\n< x: y\n< | b\n$ \"a\"\n\
                     ~ advance 1m\n~ client ::1\n> GET /\n< 200\n\n# two\n> GET /\n^ nothing\n";
         let cases = parse(text).unwrap();
         assert_eq!(cases.len(), 2);
-        assert_eq!((cases[0].title.as_str(), cases[1].line), ("one", 21));
+        assert_eq!((cases[0].title.as_str(), cases[1].line), ("one", 24));
         assert!(cases[0].document.contains("- ip: {}"));
         let [Step::Call(call), Step::Advance(time), Step::Client(_), Step::Call(_)] =
             cases[0].steps.as_slice()
@@ -152,6 +158,8 @@ mod tests {
         assert_eq!(call.answer.start, "503");
         assert_eq!(call.response.start.as_deref(), Some("503"));
         assert_eq!(call.upstream.has_not, ["x-a"]);
+        assert_eq!((call.told.start.as_str(), call.told.body.as_str()), ("200", "yes"));
+        assert_eq!(call.asked, ["GET http"]);
         assert_eq!(time.as_secs(), 60);
     }
 

@@ -122,6 +122,38 @@ mod tests {
         assert!(!set(&[]).have("10.0.0.1".parse().unwrap()));
     }
 
+    /// An address has one meaning: spellings that others read as another one are no address, and
+    /// an IPv4 address is the same one inside an IPv6 one. Seen to fail: without `canonical` and
+    /// `to_canonical`, the mapped forms passed `deny` by.
+    #[test]
+    #[allow(non_snake_case, reason = "a test's name starts with its number in docs/faults.md")]
+    fn fa_E31_an_address_in_another_spelling() {
+        for text in [
+            "0177.0.0.1",
+            "010.0.0.1",
+            "10.0.0.01",
+            "0x0a.0.0.1",
+            "167772161",
+            "10.1",
+            "fe80::1%eth0",
+            "fe80::1%25eth0",
+            "[::1]",
+            "::ffff:0177.0.0.1",
+            " 10.0.0.1",
+            "10.0.0.1:80",
+            "10.0.0.0/255.0.0.0",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        for denied in ["10.0.0.0/8", "::ffff:10.0.0.0/104", "::ffff:a00:0/104"] {
+            let denied = set(&[denied]);
+            for address in ["10.0.0.1", "::ffff:10.0.0.1", "::ffff:a00:1", "0:0:0:0:0:ffff:a00:1"] {
+                assert!(denied.have(address.parse().unwrap()), "{address} in {denied:?}");
+            }
+            assert!(!denied.have("::10.0.0.1".parse().unwrap()), "a compatible address is another");
+        }
+    }
+
     #[test]
     fn what_is_no_network_is_refused_with_what_was_meant() {
         for (text, hint) in [

@@ -11,7 +11,8 @@
 //!       - all_of:
 //!           policies:
 //!             - api_key: { header: x-partner-key }
-//!             - any_of: { policies: [ { api_key: { header: x-api-key } }, { api_key: { query: key } } ] }
+//!             - any_of:
+//!                 policies: [ { api_key: { header: x-api-key } }, { api_key: { query: key } } ]
 //! applications:
 //!   - name: shop
 //!     keys:

@@ -11,7 +11,9 @@
 //!     upstream: http://127.0.0.1:9001
 //!     policies:
 //!       - any_of:
-//!           policies: [ { api_key: {} }, { anonymous: { application: guests, groups: [readers] } } ]
+//!           policies:
+//!             - api_key: {}
+//!             - anonymous: { application: guests, groups: [readers] }
 //!       # each stranger for itself, and all strangers together
 //!       - { rate: { limit: 10, window: 1m, by: client }, when: 'caller.by == "anonymous"' }
 //!       - rate: { limit: 1000, window: 1m, by: application }
@@ -85,7 +87,7 @@ fn compile(
     }
     let application = Application {
         name: application.into(),
-        groups: groups.into_iter().map(String::into_boxed_str).collect(),
+        groups: Arc::new(groups.into_iter().map(String::into_boxed_str).collect()),
         ..Application::default()
     };
     let caller = Caller {

@@ -150,3 +150,61 @@ impl AnyOf {
         others.for_each(|(_, other)| other.policy.hide(&mut exchange.request));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use policy::{Caller, Code, Fault, Refusal};
+
+    use super::*;
+    use crate::harness::{exchange, refusal};
+
+    static WRONG: Code = Code {
+        name: "wrong",
+        status: 401,
+        grpc: 16,
+        title: "Wrong",
+        proxy_error: "http_request_denied",
+        fault: Fault::Caller,
+        cure: "None.",
+    };
+
+    /// Takes the field `x` out, names a caller, and only then looks whether it is the right one.
+    #[derive(Debug)]
+    struct Takes(&'static str);
+
+    impl Policy for Takes {
+        fn on_request<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
+            let x = policy::message::Name::new("x").unwrap();
+            let right = exchange.request.headers.get(&x) == Some(self.0.as_bytes());
+            exchange.request.headers.remove(&x);
+            exchange.request.target.query = None;
+            exchange.caller = Some(Caller {
+                application: None,
+                credential: self.0.into(),
+                by: "takes",
+                grant: None,
+            });
+            if right { Step::next() } else { Step::refuse(Refusal::new(&WRONG)) }
+        }
+    }
+
+    #[test]
+    fn what_a_way_that_failed_did_is_put_back_before_the_next() {
+        let part = |wanted| Part { kind: &KIND, policy: Arc::new(Takes(wanted)), open: false };
+        let any = AnyOf { parts: vec![part("a"), part("b")] };
+        let with = |value: &str| {
+            let mut exchange = exchange();
+            exchange.request.headers.append("X", value);
+            exchange.request.target.query = Some("q".to_owned());
+            let refused = refusal(any.on_request(&mut exchange)).is_some();
+            (refused, exchange)
+        };
+        let (refused, exchange) = with("b");
+        assert!(!refused && exchange.request.headers.is_empty());
+        assert_eq!(exchange.caller.as_ref().map(|caller| &*caller.credential), Some("b"));
+        let (refused, exchange) = with("c");
+        assert!(refused && exchange.caller.is_none(), "whom a way named that failed is nobody");
+        assert_eq!(exchange.request.headers.len(), 1);
+        assert_eq!(exchange.request.target.query.as_deref(), Some("q"));
+    }
+}

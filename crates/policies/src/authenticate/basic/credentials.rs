@@ -76,7 +76,8 @@ mod tests {
         assert_eq!(shown, "Credentials(\"anna\", ***)");
     }
 
-    /// What no client means is no credential. Seen to fail: without the look at each, the text was split and looked up as it came.
+    /// What no client means is no credential. Seen to fail: without the look at each, the text was
+    /// split and looked up as it came.
     #[test]
     fn fa_E16_what_nobody_could_have_meant_is_nobody() {
         let encoded = |bytes: &[u8]| BASE64_STANDARD.encode(bytes).into_bytes();

@@ -189,7 +189,8 @@ mod tests {
         assert_eq!(failures.wait(one, 3, 61 * SECOND), None);
     }
 
-    /// Who failed is remembered up to a bound. Seen to fail: without it the table grew with each address.
+    /// Who failed is remembered up to a bound. Seen to fail: without it the table grew with each
+    /// address.
     #[test]
     fn fa_E16_the_table_of_failures_is_bounded() {
         let failures = Failures::default();

@@ -128,9 +128,9 @@ mod tests {
         mark
     }
 
-    /// A thousand passwords at once are hashed one at a time, and those beyond the queue turned away.
-    /// Seen to fail: with a queue without bound every password was taken; with a thread for each
-    /// check more than one ran at a time.
+    /// A thousand passwords at once are hashed one at a time, and those beyond the queue turned
+    /// away. Seen to fail: with a queue without bound every password was taken; with a thread for
+    /// each check more than one ran at a time.
     #[test]
     fn fa_E16_a_flood_of_passwords_takes_one_thread_and_a_bounded_queue() {
         let (pool, gate) = (Pool::default(), Arc::new(Gate::default()));

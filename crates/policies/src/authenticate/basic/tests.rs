@@ -34,9 +34,9 @@ fn basic(text: impl AsRef<[u8]>) -> Vec<u8> {
     format!("Basic {}", BASE64_STANDARD.encode(text)).into_bytes()
 }
 
-/// No colon, a NUL, no UTF-8, 8 KiB: refused with 401, and nothing is hashed. Seen to fail: with the
-/// parser's checks taken out, the name without a colon and the one with a
-/// NUL came through to the hashing.
+/// No colon, a NUL, no UTF-8, 8 KiB: refused with 401, and nothing is hashed. Seen to fail: with
+/// the parser's checks taken out, the name without a colon and the one with a NUL came through to
+/// the hashing.
 #[test]
 fn fa_E16_what_no_client_means_is_refused_without_hashing() {
     let settings = json!({ "users": [{ "name": "anna", "hash": HASH }] });

@@ -79,7 +79,8 @@ static INVALID: Code = Code {
     title: "The signature is not good",
     proxy_error: "http_request_denied",
     fault: Fault::Caller,
-    cure: "The detail says what is wrong with it; check the secret, the clock, and what is covered.",
+    cure: "The detail says what is wrong with it; check the secret, the clock, and what is covered\
+    .",
 };
 
 /// Asks for a signature.

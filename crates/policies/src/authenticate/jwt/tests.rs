@@ -1,5 +1,7 @@
 //! Tokens as forgers make them, and issuers whose keys come late.
 
+#![allow(non_snake_case, reason = "tests carry their number in the list of faults")]
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -98,8 +100,8 @@ fn raw(header: &str, claims: &str, signature: &str) -> String {
     format!("{}.{}.{signature}", encode(header), encode(claims))
 }
 
-/// A token without a signature is none, whatever it calls that.
-/// Seen to fail: with `none` among the algorithms, verified by an empty signature, all were let in.
+/// A token without a signature is none, whatever it calls that. Seen to fail: not yet; to be tried:
+/// with `none` among the algorithms, verified by an empty signature, all were let in.
 #[test]
 fn fa_E01_tokens_without_a_signature_are_refused() {
     let world = World::new(json!({}));
@@ -125,8 +127,8 @@ fn fa_E01_tokens_without_a_signature_are_refused() {
     assert_eq!(world.shows(&raw(&kid, &claims, "")), "jwt_signature");
 }
 
-/// A public key is never a secret: its algorithm is fixed before a token is looked at.
-/// Seen to fail: with the algorithm taken from the token, the forged one was let in.
+/// A public key is never a secret: its algorithm is fixed before a token is looked at. Seen to
+/// fail: not yet; to be tried: with the algorithm taken from the token, the forged one was let in.
 #[test]
 fn fa_E02_a_public_key_is_not_taken_for_a_secret() {
     let key = SigningKey::generate(Algorithm::RS256).unwrap();
@@ -180,9 +182,9 @@ fn fa_E03_claims_of_a_wrong_type_are_refused() {
     }
 }
 
-/// What a token must say it must say, and to the letter.
-/// Seen to fail: with the issuer left unlooked at, tokens of others with the same key were let in;
-/// with an absent audience taken for any, the second was.
+/// What a token must say it must say, and to the letter. Seen to fail: not yet; to be tried: with
+/// the issuer left unlooked at, tokens of others with the same key were let in; with an absent
+/// audience taken for any, the second was.
 #[test]
 fn fa_E04_tokens_for_others_of_others_and_without_an_end_are_refused() {
     let world = World::new(json!({}));
@@ -214,7 +216,7 @@ fn fa_E04_tokens_for_others_of_others_and_without_an_end_are_refused() {
 }
 
 /// What is written in a key's name opens nothing and brings no load.
-/// Seen to fail: see the test of the same number in the keys' own folder.
+/// Seen to fail: not yet; to be tried: see the test of the same number in the keys' own folder.
 #[test]
 fn fa_E05_made_up_key_names_are_refused_and_ask_once() {
     let world = World::new(json!({}));
@@ -240,8 +242,8 @@ fn fa_E05_made_up_key_names_are_refused_and_ask_once() {
     assert_eq!(world.calls() - before, 1);
 }
 
-/// Keys and their addresses in a token's header are not looked at.
-/// Seen to fail: with `jwk` taken for the key where there is one, the first was let in.
+/// Keys and their addresses in a token's header are not looked at. Seen to fail: not yet; to be
+/// tried: with `jwk` taken for the key where there is one, the first was let in.
 #[test]
 fn fa_E06_a_token_brings_no_key_of_its_own() {
     let world = World::new(json!({}));
@@ -262,9 +264,9 @@ fn fa_E06_a_token_brings_no_key_of_its_own() {
     assert_eq!(world.calls(), before, "nobody was asked");
 }
 
-/// What could be read in two ways, or costs much to read, is not read.
-/// Seen to fail: with serde_json's own reading of objects, the token with two `sub` was let in;
-/// without the look at its length, one of 64 KiB was.
+/// What could be read in two ways, or costs much to read, is not read. Seen to fail: not yet; to be
+/// tried: with serde_json's own reading of objects, the token with two `sub` was let in; without
+/// the look at its length, one of 64 KiB was.
 #[test]
 fn fa_E07_tokens_that_can_be_read_in_two_ways_or_are_too_much_are_refused() {
     let world = World::new(json!({}));
@@ -289,8 +291,8 @@ fn fa_E07_tokens_that_can_be_read_in_two_ways_or_are_too_much_are_refused() {
     assert_eq!(world.shows(&long), "jwt_malformed");
 }
 
-/// A signature has one form, and zeros are none.
-/// Seen to fail: with a decoder that forgives padding, `=` behind the signature was let in.
+/// A signature has one form, and zeros are none. Seen to fail: not yet; to be tried: with a decoder
+/// that forgives padding, `=` behind the signature was let in.
 #[test]
 fn fa_E08_signatures_in_another_form_are_refused() {
     let world = World::new(json!({}));
@@ -322,8 +324,8 @@ fn fa_E08_signatures_in_another_form_are_refused() {
     }
 }
 
-/// Encrypted tokens are not opened, whatever work they ask for.
-/// Seen to fail: there is nothing to take away, no code decrypts tokens; the test keeps it so.
+/// Encrypted tokens are not opened, whatever work they ask for. Seen to fail: not yet; to be tried:
+/// there is nothing to take away, no code decrypts tokens; the test keeps it so.
 #[test]
 fn fa_E09_encrypted_tokens_are_refused_before_any_work() {
     let world = World::new(json!({}));
@@ -340,8 +342,8 @@ fn fa_E09_encrypted_tokens_are_refused_before_any_work() {
     assert_eq!(world.calls(), 0);
 }
 
-/// Clocks may differ by the leeway, and not by a second more.
-/// Seen to fail: with the leeway left out, or taken twice, one of these changed.
+/// Clocks may differ by the leeway, and not by a second more. Seen to fail: not yet; to be tried:
+/// with the leeway left out, or taken twice, one of these changed.
 #[test]
 fn fa_E12_clocks_may_differ_by_the_leeway_exactly() {
     for leeway in [60, 5, 0] {

@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::key::{Algorithm, Key};
 use super::replay::Nonces;
 use super::settings::{Needed, Settings, WrittenKey};
-use crate::authenticate::application;
 use super::{KIND, Signature};
+use crate::authenticate::application;
 
 /// The longest that a signature may be good for.
 const MAX_AGE: Duration = Duration::from_secs(86_400);
@@ -70,9 +70,9 @@ fn check(settings: &Settings, at: &Pointer, problems: &mut Problems) {
     for (number, name) in settings.components.iter().enumerate() {
         let plain = name.strip_prefix('@').unwrap_or(name);
         let is = !plain.is_empty()
-            && plain.bytes().all(|byte| {
-                policy::message::is_token(byte) && !byte.is_ascii_uppercase()
-            })
+            && plain
+                .bytes()
+                .all(|byte| policy::message::is_token(byte) && !byte.is_ascii_uppercase())
             && name != "@query-param";
         if !is {
             let what = format!("`{}` can't be covered", name.escape_debug());
@@ -124,12 +124,8 @@ fn key(
             None
         }
     };
-    let caller = Caller {
-        application,
-        credential: written.id.as_str().into(),
-        by: KIND.name,
-        grant: None,
-    };
+    let caller =
+        Caller { application, credential: written.id.as_str().into(), by: KIND.name, grant: None };
     key.filter(|_| problems.len() == before).map(|key| (key, caller))
 }
 
@@ -165,8 +161,7 @@ fn public(written: &WrittenKey, at: &Pointer, problems: &mut Problems) -> Option
 
 /// The value of `Accept-Signature` (RFC 9421 §5).
 fn accepted(settings: &Settings) -> String {
-    let components: Vec<_> =
-        settings.components.iter().map(|name| format!("\"{name}\"")).collect();
+    let components: Vec<_> = settings.components.iter().map(|name| format!("\"{name}\"")).collect();
     let mut text = format!("sig=({});created;keyid", components.join(" "));
     if settings.nonce == Needed::Required {
         text.push_str(";nonce");

@@ -18,7 +18,7 @@
 //!                 -----BEGIN PUBLIC KEY-----
 //!                 MCowBQYDK2VwAyEAJrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=
 //!                 -----END PUBLIC KEY-----
-//!             - { id: lab, algorithm: hmac-sha256, secret: "${env:LAB_SECRET:-at least 16 bytes}" }
+//!             - { id: lab, algorithm: hmac-sha256, secret: "${env:LAB:-at least 16 bytes}" }
 //! applications:
 //!   - name: shop
 //! ```

@@ -110,7 +110,8 @@ const B21: (&str, &str) = (
 const B22: (&str, &str) = (
     "sig-b22=(\"@authority\" \"content-digest\" \"@query-param\";name=\"Pet\");created=1618884473;\
      keyid=\"test-key-rsa-pss\";tag=\"header-example\"",
-    "sig-b22=:LjbtqUbfmvjj5C5kr1Ugj4PmLYvx9wVjZvD9GsTT4F7GrcQEdJzgI9qHxICagShLRiLMlAJjtq6N4CDfKtjvuJ\
+    "sig-b22=:LjbtqUbfmvjj5C5kr1Ugj4PmLYvx9wVjZvD9GsTT4F7GrcQEdJzgI9qHxICagShLRiLMlAJjtq6N4CDfKtjv\
+    uJ\
      yE5qH7KT8UCMkSowOB4+ECxCmT8rtAmj/0PIXxi0A0nxKyB09RNrCQibbUjsLS/2YyFYXEu4TRJQzRw1rLEuEfY17SARY\
      hpTlaqwZVtR8NV7+4UKkjqpcAoFqWFQh62s7Cl+H2fjBSpqfZUJcsIk4N6wiKYd4je2U/lankenQ99PZfB4jY3I5rSV2D\
      SBVkSFsURIjYErOs0tFTQosMTAoxk//0RoKUqiYY8Bh0aaUEb0rQl3/XaVe4bXTugEjHSw==:",
@@ -118,7 +119,8 @@ const B22: (&str, &str) = (
 const B23: (&str, &str) = (
     "sig-b23=(\"date\" \"@method\" \"@path\" \"@query\" \"@authority\" \"content-type\" \
      \"content-digest\" \"content-length\");created=1618884473;keyid=\"test-key-rsa-pss\"",
-    "sig-b23=:bbN8oArOxYoyylQQUU6QYwrTuaxLwjAC9fbY2F6SVWvh0yBiMIRGOnMYwZ/5MR6fb0Kh1rIRASVxFkeGt683+q\
+    "sig-b23=:bbN8oArOxYoyylQQUU6QYwrTuaxLwjAC9fbY2F6SVWvh0yBiMIRGOnMYwZ/5MR6fb0Kh1rIRASVxFkeGt683\
+    +q\
      RpRRU5p2voTp768ZrCUb38K0fUxN0O0iC59DzYx8DFll5GmydPxSmme9v6ULbMFkl+V5B1TP/yPViV7KsLNmvKiLJH1pF\
      kh/aYA2HXXZzNBXmIkoQoLd7YfW91kE9o/CCoC1xMy7JA1ipwvKvfrs65ldmlu9bpG6A9BmzhuzF8Eim5f8ui9eH8LZH8\
      96+QIF61ka39VBrohr9iyMUJpvRX2Zbhl5ZJzSRxpJyoEZAFL2FUo5fTIztsDZKEgM4cUA==:",
@@ -131,7 +133,8 @@ const B25: (&str, &str) = (
 const B26: (&str, &str) = (
     "sig-b26=(\"date\" \"@method\" \"@path\" \"@authority\" \"content-type\" \"content-length\");\
      created=1618884473;keyid=\"test-key-ed25519\"",
-    "sig-b26=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw==:",
+    "sig-b26=:wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKR\
+    Cw==:",
 );
 
 #[test]
@@ -165,7 +168,8 @@ fn the_signature_of_b24_is_one_by_its_key() {
     let parameters = "(\"@status\" \"content-type\" \"content-digest\" \"content-length\");\
                       created=1618884473;keyid=\"test-key-ecc-p256\"";
     let base = format!(
-        "\"@status\": 200\n\"content-type\": application/json\n\"content-digest\": sha-512=:mEWXIS7Ma\
+        "\"@status\": 200\n\"content-type\": application/json\n\"content-digest\": sha-512=:mEWXIS\
+        7Ma\
          LRuGgxOBdODa3xqM1XdEvxoYhvlCFJ41QJgJc4GTsPp29l5oGX69wWdXymyU0rjJuahq4l5aGgfLQ==:\n\
          \"content-length\": 23\n\"@signature-params\": {parameters}"
     );
@@ -197,7 +201,8 @@ fn the_request_of_b3_through_a_proxy_passes() {
         &mut x,
         "ttrp=(\"@path\" \"@query\" \"@method\" \"@authority\" \"client-cert\");created=1618884473;\
          keyid=\"test-key-ecc-p256\"",
-        "ttrp=:xVMHVpawaAC/0SbHrKRs9i8I3eOs5RtTMGCWXm/9nvZzoHsIg6Mce9315T6xoklyy0yzhD9ah4JHRwMLOgmizw\
+        "ttrp=:xVMHVpawaAC/0SbHrKRs9i8I3eOs5RtTMGCWXm/9nvZzoHsIg6Mce9315T6xoklyy0yzhD9ah4JHRwMLOgm\
+        izw\
          ==:",
     );
     assert_eq!(judged(&policy(json!({})), &mut x).0, "passed");
@@ -211,10 +216,14 @@ fn one_of_several_signatures_counts() {
                  proxy_sig=(\"@method\" \"@authority\" \"@path\" \"content-digest\" \
                  \"content-type\" \"content-length\" \"forwarded\");created=1618884480;\
                  keyid=\"test-key-rsa\";alg=\"rsa-v1_5-sha256\";expires=1618884540";
-    let signature = "sig1=:X5spyd6CFnAG5QnDyHfqoSNICd+BUP4LYMz2Q0JXlb//4Ijpzp+kve2w4NIyqeAuM7jTDX+sNalz\
-        A8ESSaHD3A==:, proxy_sig=:S6ZzPXSdAMOPjN/6KXfXWNO/f7V6cHm7BXYUh3YD/fRad4BCaRZxP+JH+8XY1I6+8Cy\
-        +CM5g92iHgxtRPz+MjniOaYmdkDcnL9cCpXJleXsOckpURl49GwiyUpZ10KHgOEe11sx3G2gxI8S0jnxQB+Pu68U9vVcas\
-        qOWAEObtNKKZd8tSFu7LB5YAv0RAGhB8tmpv7sFnIm9y+7X5kXQfi8NMaZaA8i2ZHwpBdg7a6CMfwnnrtflzvZdXAsD3LH\
+    let signature = "sig1=:X5spyd6CFnAG5QnDyHfqoSNICd+BUP4LYMz2Q0JXlb//4Ijpzp+kve2w4NIyqeAuM7jTDX+\
+    sNalz\
+        A8ESSaHD3A==:, proxy_sig=:S6ZzPXSdAMOPjN/6KXfXWNO/f7V6cHm7BXYUh3YD/fRad4BCaRZxP+JH+8XY1I6+\
+        8Cy\
+        +CM5g92iHgxtRPz+MjniOaYmdkDcnL9cCpXJleXsOckpURl49GwiyUpZ10KHgOEe11sx3G2gxI8S0jnxQB+Pu68U9v\
+        Vcas\
+        qOWAEObtNKKZd8tSFu7LB5YAv0RAGhB8tmpv7sFnIm9y+7X5kXQfi8NMaZaA8i2ZHwpBdg7a6CMfwnnrtflzvZdXAs\
+        D3LH\
         2TwevU+/PBPv0B6NMNk93wUs/vfJvye+YuI87HU38lZHowtznbLVdp770I6VHR6WfgS9ddzirrswsE1w5o0LV/g==:";
     let proxied = || {
         let mut x = test_request();
@@ -257,7 +266,8 @@ fn the_transformations_of_b4_are_told_apart() {
             &mut x,
             "transform=(\"@method\" \"@path\" \"@authority\" \"accept\");created=1618884473;\
              keyid=\"test-key-ed25519\"",
-            "transform=:ZT1kooQsEHpZ0I1IjCqtQppOmIqlJPeo7DHR3SoMn0s5JZ1eRGS0A+vyYP9t/LXlh5QMFFQ6cpLt2m0\
+            "transform=:ZT1kooQsEHpZ0I1IjCqtQppOmIqlJPeo7DHR3SoMn0s5JZ1eRGS0A+vyYP9t/LXlh5QMFFQ6cp\
+            Lt2m0\
              pmj3NDA==:",
         );
         x
@@ -301,7 +311,7 @@ fn parameters(nonce: &str) -> String {
     format!(";created=1618884473;keyid=\"test-shared-secret\";nonce=\"{nonce}\"")
 }
 
-/// Seen to fail: each line with the check it names taken out.
+/// Seen to fail: with checks taken out.
 #[test]
 fn what_is_not_covered_or_not_timely_does_not_pass() {
     let secret = "keyid=\"test-shared-secret\"";
@@ -404,7 +414,6 @@ fn a_body_that_is_not_the_one_that_was_signed_does_not_pass() {
     assert_eq!(judged(&strict(), &mut x).1, "Content-Digest has neither sha-256 nor sha-512");
 }
 
-/// Seen to fail: with the second `Signature-Input` taken for a list of its own, its label counted.
 #[test]
 fn what_can_not_be_read_in_one_way_does_not_pass() {
     let good = || signed(test_request(), ALL, &parameters("x"));
@@ -473,7 +482,6 @@ fn components_have_the_values_of_the_examples() {
         ("\"example-header\";bs", Some(":dmFsdWUsIHdpdGgsIGxvdHM=:, :b2YsIGNvbW1hcw==:")),
         ("\"host\"", Some("www.example.com")),
         ("\"content-length\"", Some("0")),
-        ("\"@target-uri\"", None),
         ("\"@scheme\"", Some("https")),
         ("\"@query-param\";name=\"param\"", Some("value")),
         ("\"@query-param\";name=\"baz\"", Some("bat-man")),
@@ -485,9 +493,6 @@ fn components_have_the_values_of_the_examples() {
         ("\"@query-param\"", None),
         ("\"@path\";name=\"a\"", None),
     ] {
-        if component == "\"@target-uri\"" {
-            continue;
-        }
         let item = parse::item(component.as_bytes()).unwrap();
         let base = component::base(request, &[item], "()");
         let expected = value.map(|it| format!("{component}: {it}\n\"@signature-params\": ()"));

@@ -15,7 +15,7 @@
 //!             - if: '"suspended" in caller.groups'
 //!               then: deny
 //!               detail: this application is suspended
-//!             - if: 'request.path.startsWith("/orders/internal/") && caller.organization != "acme"'
+//!             - if: 'request.path.startsWith("/orders/own/") && caller.organization != "acme"'
 //!               then: deny
 //!               status: 404
 //!             - if: 'request.method == "GET"'
@@ -71,7 +71,8 @@ static DENIED: Code = Code {
     title: "This call is not allowed",
     proxy_error: "http_request_denied",
     fault: Fault::Caller,
-    cure: "Ask whoever runs the API what the call needs; operators find the rule's number in the log.",
+    cure: "Ask whoever runs the API what the call needs; operators find the rule's number in the \
+           log.",
 };
 
 static UNDECIDED: Code = Code {

@@ -143,7 +143,8 @@ fn value(text: &str, at: &Pointer, problems: &mut Problems) {
 /// What can't be the name of a field here becomes a problem.
 fn field(name: &str, at: &Pointer, problems: &mut Problems) {
     let known = Known::of(name.as_bytes());
-    if Name::new(name).is_none() || !matches!(known, Known::Other | Known::Authorization | Known::Cookie)
+    if Name::new(name).is_none()
+        || !matches!(known, Known::Other | Known::Authorization | Known::Cookie)
     {
         let what = format!("`{}` can't be the field here", name.escape_debug());
         problems.push(Problem::new(at, what).hint("use a name of its own, as in `X-Api-Key`"));

@@ -2,7 +2,8 @@
 //!
 //! Callers prove who they are to the gateway; the gateway proves itself to the upstream. Its
 //! credential is put onto the request after every other policy, for each try: nothing that a caller
-//! or a policy puts there takes its place, and no log, no mirror and no other policy gets to see it.
+//! or a policy puts there takes its place, and no log, no mirror and no other policy gets to see
+//! it.
 //!
 //! ```yaml
 //! apis:
@@ -36,18 +37,19 @@
 //! | `jwt` | a token that the gateway signs itself |
 //! | `aws` | a signature for Amazon's services (Signature Version 4) |
 //!
-//! Tokens of `oauth2` are had once for all who wait for one, used until shortly before they end, and
-//! fetched anew before that; while the server can't be asked, the one that is there goes on being
-//! used. If the upstream answers 401, a new token is had and the request sent once more, provided
-//! that its body is still at hand (`retry.body` of the upstream says how much is kept). Without a
-//! token the request is refused with 503.
+//! Tokens of `oauth2` are had once for all who wait for one, used until shortly before they end,
+//! and fetched anew before that; while the server can't be asked, the one that is there goes on
+//! being used. If the upstream answers 401, a new token is had and the request sent once more,
+//! provided that its body is still at hand (`retry.body` of the upstream says how much is kept).
+//! Without a token the request is refused with 503.
 //!
 //! `exchange` wants a caller who was authenticated, and whose token still stands in
-//! `Authorization: Bearer`. Tokens are kept for each caller's token, at most `entries` of them. Where
-//! the server will not exchange it, the request is refused with 403.
+//! `Authorization: Bearer`. Tokens are kept for each caller's token, at most `entries` of them.
+//! Where the server will not exchange it, the request is refused with 403.
 //!
-//! `aws` signs the host, the body's hash, `Content-Type` and every field `X-Amz-…`. The body is held
-//! back to be hashed, up to `body` bytes; `body: 0` leaves it unsigned, which S3 takes over TLS.
+//! `aws` signs the host, the body's hash, `Content-Type` and every field `X-Amz-…`. The body is
+//! held back to be hashed, up to `body` bytes; `body: 0` leaves it unsigned, which S3 takes over
+//! TLS.
 
 mod compile;
 mod fixed;

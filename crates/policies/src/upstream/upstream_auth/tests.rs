@@ -12,8 +12,8 @@ use policy::{Answer, Call, Caller, Remote, Unanswered};
 use serde_json::json;
 
 use super::*;
-use crate::jose::{Algorithm, SigningKey};
 use crate::harness::{Bench, exchange};
+use crate::jose::{Algorithm, SigningKey};
 
 /// An authorization server that answers what it is told to, and remembers what it was asked.
 #[derive(Debug, Default)]
@@ -74,7 +74,11 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// The head of a request after the credential was put onto it: target and fields.
-fn shown(credential: &dyn Credential, target: &str, headers: &mut Headers) -> (String, Vec<String>) {
+fn shown(
+    credential: &dyn Credential,
+    target: &str,
+    headers: &mut Headers,
+) -> (String, Vec<String>) {
     let mut target = target.to_owned();
     let mut outgoing = Outgoing {
         method: HttpMethod::Get,
@@ -103,8 +107,11 @@ fn compiled(settings: serde_json::Value) -> Arc<dyn Policy> {
 #[test]
 fn fixed_credentials_stand_in_place_of_what_callers_send() {
     for (settings, target, field) in [
-        (json!({ "basic": { "user": "a", "password": "b" } }), "/x?key=1",
-            "Authorization: Basic YTpi"),
+        (
+            json!({ "basic": { "user": "a", "password": "b" } }),
+            "/x?key=1",
+            "Authorization: Basic YTpi",
+        ),
         (json!({ "bearer": " abc\n" }), "/x?key=1", "Authorization: Bearer abc"),
         (json!({ "header": { "name": "X-Key", "value": "abc" } }), "/x?key=1", "X-Key: abc"),
     ] {
@@ -142,7 +149,8 @@ fn fixed_credentials_stand_in_place_of_what_callers_send() {
 fn oauth(bench: &mut Bench, server: &Arc<Server>) -> Arc<dyn Policy> {
     bench.world.remote = server.clone();
     let settings = json!({ "oauth2": {
-        "token_url": "https://idp.example/token", "client_id": "gate way", "client_secret": "s:ecret",
+        "token_url": "https://idp.example/token", "client_id": "gate way", "client_secret": "s:ecr\
+        et",
         "scopes": ["a", "b"], "audience": "orders",
     } });
     bench.compile(&KIND, &settings).unwrap()
@@ -159,10 +167,13 @@ fn a_token_is_had_once_and_used_until_it_ends() {
         run(&policy, &mut x).unwrap();
         assert_eq!(authorization(&x), format!("Authorization: Bearer {token}"), "{second}");
     }
-    assert_eq!(server.asked(), [
-        "grant_type=client_credentials&scope=a+b&audience=orders",
-        "grant_type=client_credentials&scope=a+b&audience=orders",
-    ]);
+    assert_eq!(
+        server.asked(),
+        [
+            "grant_type=client_credentials&scope=a+b&audience=orders",
+            "grant_type=client_credentials&scope=a+b&audience=orders",
+        ]
+    );
     let call = server.asked.lock().unwrap()[0].clone();
     let sent = call.headers.iter().find(|(name, _)| name == "authorization").unwrap();
     // RFC 6749 §2.3.1: each encoded as in a form.
@@ -262,8 +273,7 @@ fn an_answer_that_is_no_token_lets_nothing_through_and_is_not_asked_for_again_at
 fn caller(token: &str, second: u64) -> Exchange {
     let mut x = at(second);
     x.request.headers.append("Authorization", format!("Bearer {token}"));
-    x.caller =
-        Some(Caller { application: None, credential: "1".into(), by: "jwt", grant: None });
+    x.caller = Some(Caller { application: None, credential: "1".into(), by: "jwt", grant: None });
     x
 }
 
@@ -283,9 +293,13 @@ fn callers_tokens_are_exchanged_each_for_its_own() {
         run(&policy, &mut x).unwrap();
         assert_eq!(authorization(&x), format!("Authorization: Bearer {other}"));
     }
-    assert_eq!(server.asked()[0], "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-excha\
-        nge&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&audience=orders&\
-        subject_token=a&client_id=gw&client_secret=x");
+    assert_eq!(
+        server.asked()[0],
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-excha\
+        nge&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&audience=or\
+        ders&\
+        subject_token=a&client_id=gw&client_secret=x"
+    );
     assert_eq!(server.asked().len(), 2);
     server.says(400, json!({ "error": "invalid_grant" }).to_string());
     assert_eq!(run(&policy, &mut caller("c", 0)), Err("token_exchange_refused"));
@@ -321,16 +335,18 @@ fn what_the_gateway_signs_speaks_of_the_caller_and_ends() {
     };
     let policy = compiled(settings(serde_json::Value::Null));
     let mut x = caller("a", 0);
-    x.caller.as_mut().unwrap().grant = Some(Arc::new(policy::Grant {
-        subject: Some("anna".into()),
-        ..policy::Grant::default()
-    }));
+    x.caller.as_mut().unwrap().grant =
+        Some(Arc::new(policy::Grant { subject: Some("anna".into()), ..policy::Grant::default() }));
     run(&policy, &mut x).unwrap();
     let (header, body, first) = claims(&x);
-    assert_eq!((&header["kid"], &header["alg"], &header["typ"]), (&json!("k1"), &json!("ES256"),
-        &json!("JWT")));
-    assert_eq!((&body["sub"], &body["iss"], &body["aud"], &body["tier"]), (&json!("anna"),
-        &json!("https://gateway.example"), &json!("orders"), &json!("gold")));
+    assert_eq!(
+        (&header["kid"], &header["alg"], &header["typ"]),
+        (&json!("k1"), &json!("ES256"), &json!("JWT"))
+    );
+    assert_eq!(
+        (&body["sub"], &body["iss"], &body["aud"], &body["tier"]),
+        (&json!("anna"), &json!("https://gateway.example"), &json!("orders"), &json!("gold"))
+    );
     assert_eq!((&body["iat"], &body["exp"]), (&json!(NOW), &json!(NOW + 60)));
     run(&policy, &mut x).unwrap();
     assert_ne!(claims(&x).2, first, "each has an id of its own");
@@ -364,14 +380,20 @@ fn requests_to_amazon_are_signed_with_their_bodies_and_anew_for_each_try() {
     let (_, first) = shown(&*credential, "/a?b=1", &mut headers);
     let (_, second) = shown(&*credential, "/a?b=1", &mut headers);
     assert_eq!(first, second, "a second try looks like the first");
-    assert_eq!(first[..3], [
-        "X-Amz-Date: 20150830T123600Z",
-        "X-Amz-Content-Sha256: 230d8358dc8e8890b4c58deeb62912ee2f20357ae92a5cc861b98e68fe31acb5",
-        "X-Amz-Security-Token: session",
-    ]);
-    assert!(first[3].starts_with("Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-\
-        east-1/service/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-securit\
-        y-token, Signature="));
+    assert_eq!(
+        first[..3],
+        [
+            "X-Amz-Date: 20150830T123600Z",
+            "X-Amz-Content-Sha256: 230d8358dc8e8890b4c58deeb62912ee2f20357ae92a5cc861b98e68fe31acb\
+            5",
+            "X-Amz-Security-Token: session",
+        ]
+    );
+    let names = "host;x-amz-content-sha256;x-amz-date;x-amz-security-token";
+    let scope = "20150830/us-east-1/service/aws4_request";
+    let start = format!("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/{scope}, SignedHeaders=");
+    let start = format!("Authorization: {start}{names}, Signature=");
+    assert!(first[3].starts_with(&start), "{}", first[3]);
     let mut x = at(0);
     x.request.body = Body::from("bodies");
     assert_eq!(run(&policy, &mut x), Err("body_too_large_to_sign"));
@@ -390,7 +412,8 @@ fn no_secret_is_shown() {
         json!({ "bearer": "hunter2" }),
         json!({ "header": { "name": "x-key", "value": "hunter2" } }),
         json!({ "query": { "name": "key", "value": "hunter2" } }),
-        json!({ "oauth2": { "token_url": "https://a", "client_id": "b", "client_secret": "hunter2" } }),
+        json!({ "oauth2": { "token_url": "https://a", "client_id": "b", "client_secret": "hunter2\
+        " } }),
         json!({ "aws": { "access_key_id": "a", "secret_access_key": "hunter2", "region": "b",
             "service": "c", "session_token": "hunter2" } }),
     ] {

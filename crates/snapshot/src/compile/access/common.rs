@@ -7,13 +7,16 @@ use std::sync::Arc;
 use policy::Grant;
 use rustc_hash::FxBuildHasher;
 
+/// Most names that are kept once: those of keys may be as many as the keys.
+const TEXTS_MAX: usize = 1 << 14;
+
 type Set<T> = HashSet<Arc<T>, FxBuildHasher>;
 
 /// Values that were seen, each once.
 #[derive(Default)]
 pub(super) struct Common {
     texts: Set<str>,
-    groups: Set<[Box<str>]>,
+    groups: HashMap<Vec<String>, Arc<Vec<Box<str>>>, FxBuildHasher>,
     labels: Set<BTreeMap<String, String>>,
     grants: HashMap<Vec<String>, Arc<Grant>, FxBuildHasher>,
 }
@@ -23,19 +26,20 @@ impl Common {
     pub fn text(&mut self, text: &str) -> Arc<str> {
         match self.texts.get(text) {
             Some(known) => known.clone(),
-            None => keep(&mut self.texts, text.into()),
+            None if self.texts.len() < TEXTS_MAX => keep(&mut self.texts, text.into()),
+            None => text.into(),
         }
     }
 
-    /// Groups, in the order of their names.
-    pub fn groups(&mut self, written: &[String]) -> Arc<[Box<str>]> {
-        let mut groups: Vec<Box<str>> = written.iter().map(|group| group.as_str().into()).collect();
-        groups.sort_unstable();
-        groups.dedup();
-        match self.groups.get(groups.as_slice()) {
-            Some(known) => known.clone(),
-            None => keep(&mut self.groups, groups.into()),
+    /// Groups, as they are written.
+    pub fn groups(&mut self, written: &[String]) -> Arc<Vec<Box<str>>> {
+        if let Some(known) = self.groups.get(written) {
+            return known.clone();
         }
+        let groups =
+            Arc::new(written.iter().map(|group| group.as_str().into()).collect::<Vec<_>>());
+        self.groups.insert(written.to_owned(), groups.clone());
+        groups
     }
 
     /// An application's labels, with those of its organization that it has none of the name of.

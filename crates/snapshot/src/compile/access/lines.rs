@@ -29,6 +29,13 @@ pub(super) fn items<T: DeserializeOwned>(
     })
 }
 
+/// How many items there may be in a file.
+pub(super) fn count(bytes: &[u8]) -> usize {
+    // Each has a line, and `{}` in it.
+    let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
+    lines.min(bytes.len() / 2)
+}
+
 /// What is wrong with a line, as [`items`] says it.
 pub(super) fn problem(origin: Origin, what: &str) -> Problem {
     let hint = "each line is one item, in JSON, as the document would have it";

@@ -41,6 +41,11 @@ pub(super) fn directory(
         keys: Vec::new(),
         findings,
     };
+    for organization in &document.organizations {
+        let name = access.common.text(&organization.name);
+        access.directory.add_organization(name);
+    }
+    document.plans.iter().for_each(|plan| access.directory.add_plan(&plan.name));
     for (number, application) in document.applications.iter().enumerate() {
         access.application(application, Origin::written(List::Applications, number));
     }
@@ -79,6 +84,10 @@ impl<'a> Access<'a> {
     /// Adds the applications of a long list.
     fn list(&mut self, file: usize, bytes: &[u8]) {
         let before = self.findings.problems.len();
+        let more = lines::count(bytes);
+        self.directory.reserve(more);
+        self.applications.reserve(more);
+        self.keys.reserve(more);
         for (line, item) in lines::items::<v1::Application>(bytes) {
             let origin = Origin::line(List::Applications, file, line);
             match item {

@@ -1,13 +1,15 @@
 //! Where an item stands: in the document, or in a line of one of its long lists.
 
+use std::num::NonZeroU16;
+
 use base::{Pointer, Problem};
 
 /// Where an item stands. Kept for every one of millions until all are known, so it is small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Origin {
     list: List,
-    /// The number of its file; none in the document.
-    file: Option<u16>,
+    /// The number of its file, from 1; none in the document.
+    file: Option<NonZeroU16>,
     /// Its number in the document, or its line.
     item: u32,
 }
@@ -36,7 +38,8 @@ impl Origin {
 
     /// The item on this line of the long list's file of this number.
     pub fn line(list: List, file: usize, line: usize) -> Self {
-        Self { list, file: Some(file as u16), item: line as u32 }
+        let file = NonZeroU16::MIN.saturating_add(file as u16);
+        Self { list, file: Some(file), item: line as u32 }
     }
 
     /// Its place in the document; that of its file's name where it stands in one.
@@ -44,7 +47,9 @@ impl Origin {
         let word = self.list.word();
         match self.file {
             None => Pointer::root().key(word).index(self.item as usize),
-            Some(file) => Pointer::root().key("long_lists").key(word).index(usize::from(file)),
+            Some(file) => {
+                Pointer::root().key("long_lists").key(word).index(usize::from(file.get()) - 1)
+            }
         }
     }
 

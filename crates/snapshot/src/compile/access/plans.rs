@@ -64,8 +64,9 @@ fn check(versions: &[&v1::Api], part: &Written, at: &Pointer, findings: &mut Fin
         && !versions.iter().any(|api| meant(&api))
     {
         let known = versions.iter().filter_map(|api| api.version.as_deref());
-        let what = format!("version of API `{}`", part.api);
-        return findings.problem(unknown(&at.key("version"), &what, version, known));
+        let problem = unknown(&at.key("version"), "version", version, known);
+        let what = format!("API `{}` has no version `{version}`", part.api);
+        return findings.problem(Problem { what, ..problem });
     }
     let routes = versions.iter().filter(meant).flat_map(|api| &api.routes);
     let known = routes.filter_map(|route| route.name.as_deref());
@@ -74,10 +75,11 @@ fn check(versions: &[&v1::Api], part: &Written, at: &Pointer, findings: &mut Fin
             continue;
         }
         let at = at.key("routes").index(number);
-        let problem =
-            unknown(&at, &format!("route of API `{}` named", part.api), name, known.clone());
-        let hint = problem.hint.as_deref().unwrap_or_default();
-        let hint = format!("{hint}; routes in plans need a `name`");
-        findings.problem(Problem { hint: Some(hint), ..problem });
+        let problem = unknown(&at, "route", name, known.clone());
+        let what = format!("API `{}` has no route named `{name}`", part.api);
+        findings.problem(match known.clone().next() {
+            Some(_) => Problem { what, ..problem },
+            None => Problem { what, ..problem }.hint("give the routes that plans name a `name`"),
+        });
     }
 }

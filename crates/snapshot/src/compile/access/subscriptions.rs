@@ -7,6 +7,7 @@ use base::{Pointer, Problem};
 use config::v1;
 use policy::{Directory, Plan, Subscription, World};
 use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
 
 use super::super::{Findings, unknown};
 use super::origin::{List, Origin};
@@ -15,21 +16,23 @@ use super::{TOLD_MAX, lines, plans};
 /// Most applications among which one is looked for that may have been meant.
 const SEARCHED_MAX: usize = 10_000;
 
-/// A subscription by itself: the plan's number, whether it counts, when it ends.
+/// A subscription by itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Terms {
+    /// The plan's number.
     plan: u32,
     enabled: bool,
-    until: Option<u64>,
+    /// When it ends, in seconds since 1970; `u64::MAX` where it does not.
+    until: u64,
 }
 
 /// Subscriptions by the application's name.
 #[derive(Default)]
 pub(super) struct Subscriptions {
     plans: Vec<Arc<Plan>>,
-    by_application: HashMap<Box<str>, Vec<(Terms, Origin)>, FxBuildHasher>,
+    by_application: HashMap<Box<str>, SmallVec<[(Terms, Origin); 1]>, FxBuildHasher>,
     /// Lists that many applications have in common, each made once.
-    shared: HashMap<Vec<Terms>, Arc<[Subscription]>, FxBuildHasher>,
+    shared: HashMap<Vec<Terms>, Arc<Vec<Subscription>>, FxBuildHasher>,
 }
 
 impl Subscriptions {
@@ -44,8 +47,10 @@ impl Subscriptions {
         for (file, name) in document.long_lists.subscriptions.iter().enumerate() {
             let bytes =
                 world.read(name, "list of subscriptions", lines::BYTES_MAX, &at.index(file));
+            let bytes = findings.take(bytes).unwrap_or_default();
             let before = findings.problems.len();
-            for (line, item) in lines::items(&findings.take(bytes).unwrap_or_default()) {
+            all.by_application.reserve(lines::count(&bytes));
+            for (line, item) in lines::items(&bytes) {
                 let origin = Origin::line(List::Subscriptions, file, line);
                 match item {
                     Ok(written) => all.add(&written, origin, &names, findings),
@@ -72,11 +77,11 @@ impl Subscriptions {
             let what = origin.told(&problem.what);
             return findings.problem(Problem { what, ..problem });
         };
-        let until = written.until.map(base::Moment::as_secs);
+        let until = written.until.map_or(u64::MAX, base::Moment::as_secs);
         let terms = Terms { plan, enabled: written.enabled, until };
         let Some(others) = self.by_application.get_mut(written.application.as_str()) else {
             let name = written.application.as_str().into();
-            self.by_application.insert(name, vec![(terms, origin)]);
+            self.by_application.insert(name, SmallVec::from([(terms, origin)]));
             return;
         };
         if let Some((_, first)) = others.iter().find(|(other, _)| other.plan == plan) {
@@ -89,7 +94,7 @@ impl Subscriptions {
     }
 
     /// Those of this application, which exists.
-    pub fn of(&mut self, application: &str) -> Arc<[Subscription]> {
+    pub fn of(&mut self, application: &str) -> Arc<Vec<Subscription>> {
         let mut terms: Vec<Terms> = match self.by_application.remove(application) {
             Some(found) => found.into_iter().map(|(terms, _)| terms).collect(),
             None => Vec::new(),
@@ -100,9 +105,10 @@ impl Subscriptions {
         }
         let made = terms.iter().filter_map(|terms| {
             let plan = self.plans.get(terms.plan as usize)?.clone();
-            Some(Subscription { plan, enabled: terms.enabled, until: terms.until })
+            let until = Some(terms.until).filter(|until| *until != u64::MAX);
+            Some(Subscription { plan, enabled: terms.enabled, until })
         });
-        let made: Arc<[Subscription]> = made.collect();
+        let made = Arc::new(made.collect::<Vec<_>>());
         self.shared.insert(terms, made.clone());
         made
     }
@@ -117,9 +123,8 @@ impl Subscriptions {
         left.sort_unstable_by_key(|(_, origin)| *origin);
         for (name, origin) in left.into_iter().take(TOLD_MAX) {
             let at = origin.below(&["application"]);
-            let names = directory.applications().iter().map(|application| &*application.name);
             let problem = match directory.applications().len() {
-                0..=SEARCHED_MAX => unknown(&at, "application", &name, names),
+                0..=SEARCHED_MAX => unknown(&at, "application", &name, directory.names()),
                 _ => Problem::new(&at, format!("there is no application `{name}`"))
                     .hint("correct the name, or remove the subscription"),
             };
