@@ -46,9 +46,6 @@ pub struct Exchange {
     pub body_limit: u64,
     /// What the gateway proves itself with to the upstream.
     pub credential: Option<Arc<dyn Credential>>,
-    /// What the response sets in the caller's browser: values of `Set-Cookie`, written by the policy
-    /// that made them once there is a response.
-    pub cookies: Vec<Box<str>>,
     /// How the call to the upstream went.
     pub upstream: UpstreamFacts,
     /// Why it was refused, if it was.
@@ -85,7 +82,6 @@ impl Exchange {
             rates: SmallVec::new(),
             body_limit: u64::MAX,
             credential: None,
-            cookies: Vec::new(),
             upstream: UpstreamFacts::default(),
             refusal: None,
             refusal_note: None,
@@ -110,7 +106,6 @@ impl Exchange {
         self.rates.clear();
         self.body_limit = u64::MAX;
         self.credential = None;
-        self.cookies.clear();
         self.upstream = UpstreamFacts::default();
         self.refusal = None;
         self.refusal_note = None;

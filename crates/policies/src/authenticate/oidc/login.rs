@@ -12,7 +12,7 @@ use super::cookies::{One, one};
 use super::id_token::{self, Asked};
 use super::provider::{Endpoints, NoTokens, Tokens, query};
 use super::session::{LOGIN, Login, Session};
-use super::{Oidc, codes, refuse, send_to, sha256};
+use super::{Oidc, codes, refuse, send_to, set, sha256};
 use crate::jose::{Bad, Token, encode};
 
 /// What its seals are for.
@@ -52,12 +52,12 @@ impl Oidc {
             return refuse(unavailable("the system gives no random numbers"));
         };
         let headers = &exchange.request.headers;
-        let mut set = self.too_many(headers, now);
+        let mut cookies = self.too_many(headers, now);
         if std::ptr::eq(code, &codes::SESSION) {
-            set.extend(self.cookies.end_session(headers));
+            cookies.extend(self.cookies.end_session(headers));
         }
-        set.push(self.cookies.set(&self.cookies.login_name(&login.state), &sealed, Some(LOGIN)));
-        exchange.cookies.extend(set);
+        cookies.push(self.cookies.set(&self.cookies.login_name(&login.state), &sealed, Some(LOGIN)));
+        set(exchange, cookies);
         send_to(&self.authorize_url(&endpoints, &login))
     }
 
@@ -109,7 +109,8 @@ impl Oidc {
         let said = parameters(exchange.request.target.query.as_deref().unwrap_or_default());
         let said = said.ok_or_else(|| wrong("its parameters can't be read"))?;
         let login = self.begun(&said, &exchange.request.headers, now).map_err(wrong)?;
-        exchange.cookies.push(self.cookies.end(&self.cookies.login_name(&login.state)));
+        let over = self.cookies.end(&self.cookies.login_name(&login.state));
+        set(exchange, vec![over]);
         if !self.provider.is_first(&login.state, now, Duration::from_secs(LOGIN)) {
             return Err(wrong("this login came back before"));
         }
@@ -135,8 +136,8 @@ impl Oidc {
             NoTokens::Unavailable(why) => unavailable(&why),
         })?;
         let session = self.begun_session(tokens, &login, now).await?;
-        let set = self.keep(&session, &exchange.request)?;
-        exchange.cookies.extend(set);
+        let cookies = self.keep(&session, &exchange.request)?;
+        set(exchange, cookies);
         Ok(login.target)
     }
 
@@ -220,7 +221,7 @@ impl Oidc {
     pub(super) async fn log_out(&self, exchange: &mut Exchange) -> Flow {
         let session = self.sealed(exchange).flatten();
         let ended = self.cookies.end_session(&exchange.request.headers);
-        exchange.cookies.extend(ended);
+        set(exchange, ended);
         let after = format!("{}{}", self.origin, self.after_logout);
         let endpoints = self.provider.endpoints(exchange.wall).await.ok();
         let Some(url) = endpoints.and_then(|endpoints| endpoints.end_session.clone()) else {

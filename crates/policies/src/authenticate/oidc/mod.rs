@@ -157,14 +157,15 @@ impl Policy for Oidc {
     }
 
     fn on_response<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
-        let headers = &mut exchange.response.headers;
-        if !exchange.cookies.is_empty() {
+        let Exchange { for_response, response, .. } = exchange;
+        if for_response.has(Known::SetCookie) {
             // Whoever keeps the answer keeps no session with it (RFC 9111 §5.2.2.4).
-            headers.append_known(Known::CacheControl, "no-cache=\"Set-Cookie\"");
+            response.headers.append_known(Known::CacheControl, "no-cache=\"Set-Cookie\"");
         }
-        for cookie in exchange.cookies.drain(..) {
-            headers.append_known(Known::SetCookie, cookie.as_bytes());
+        for cookie in for_response.all(Known::SetCookie) {
+            response.headers.append_known(Known::SetCookie, cookie);
         }
+        for_response.remove(Known::SetCookie);
         Step::next()
     }
 
@@ -209,7 +210,7 @@ impl Oidc {
         if changed || session.is_stale(self.times, now) {
             session.seen = now.as_secs();
             match self.keep(&session, &exchange.request) {
-                Ok(set) => exchange.cookies.extend(set),
+                Ok(cookies) => set(exchange, cookies),
                 Err(refusal) => return refuse(refusal),
             }
         }
@@ -282,7 +283,7 @@ impl Oidc {
 
     fn turn_away(&self, code: &'static Code, exchange: &mut Exchange) -> Flow {
         let ended = self.cookies.end_session(&exchange.request.headers);
-        exchange.cookies.extend(ended);
+        set(exchange, ended);
         let refusal = Refusal::new(code).header("WWW-Authenticate", "Cookie realm=\"login\"");
         refuse(if std::ptr::eq(code, &codes::LOGIN) { refusal.absent() } else { refusal })
     }
@@ -309,6 +310,13 @@ impl Oidc {
                 headers.all(Known::Accept).any(html) && !headers.has(&self.fetch.requested_with)
             }
         }
+    }
+}
+
+/// Sets cookies once there is a response.
+fn set(exchange: &mut Exchange, cookies: Vec<Box<str>>) {
+    for cookie in cookies {
+        exchange.for_response.append_known(Known::SetCookie, cookie.as_bytes());
     }
 }
 

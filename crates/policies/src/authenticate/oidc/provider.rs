@@ -181,7 +181,10 @@ impl Provider {
             let (until, good) = match &value {
                 Ok(_) => (now + REFRESHED, true),
                 Err(NoTokens::Refused(_)) => (now + REFRESHED, false),
-                Err(NoTokens::Unavailable(_)) => (now + PAUSE, false),
+                Err(NoTokens::Unavailable(why)) => {
+                    tracing::warn!(issuer = this.issuer, why, "a session can't be renewed yet");
+                    (now + PAUSE, false)
+                }
             };
             Told { value, until, good }
         };

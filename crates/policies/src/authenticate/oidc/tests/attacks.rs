@@ -94,6 +94,7 @@ fn fa_E27_every_login_has_a_challenge_of_its_own() {
 }
 
 /// A code that the provider does not take, or that another provider sends, opens nothing.
+/// Seen to fail: without the look at `iss`, the other provider's code was shown to this one.
 #[test]
 fn fa_E27_codes_that_are_used_or_anothers_open_nothing() {
     let world = World::new(json!({}));
@@ -119,7 +120,7 @@ fn fa_E27_codes_that_are_used_or_anothers_open_nothing() {
 }
 
 /// No bit of a session's cookie can be changed, and none of its parts can be left out.
-/// Seen to fail: with the tag of the seal not looked at.
+/// Seen to fail: with sessions that are encoded and not sealed.
 #[test]
 fn fa_E27_a_session_with_one_bit_changed_is_none() {
     let world = World::new(json!({}));
@@ -165,6 +166,7 @@ fn fa_E27_a_session_of_another_client_is_none() {
 }
 
 /// Browsers are sent back to this host alone, whatever was asked for.
+/// Seen to fail: without a bound on what is come back to.
 #[test]
 fn fa_E27_nobody_is_sent_elsewhere() {
     let world = World::new(json!({}));
@@ -180,6 +182,7 @@ fn fa_E27_nobody_is_sent_elsewhere() {
 }
 
 /// Nothing that is shown of a policy has a secret, a token or a key in it.
+/// Seen to fail: without `code` among the names that logs mask.
 #[test]
 fn fa_E27_no_secret_is_shown() {
     let world = World::new(json!({ "forward_access_token": true }));
