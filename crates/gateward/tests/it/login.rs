@@ -73,7 +73,8 @@ impl Drop for Browser {
 /// A gateway whose users log in at a provider of its own.
 fn world(more: &Value) -> (Gateway, Peer, Peer) {
     let origin = Peer::origin("one");
-    let nothing = format!("apis: [ {{ name: all, upstream: \"http://127.0.0.1:{}\" }} ]\n", origin.port);
+    let nothing =
+        format!("apis: [ {{ name: all, upstream: \"http://127.0.0.1:{}\" }} ]\n", origin.port);
     let gateway = Gateway::start(&nothing);
     let back = gateway.url("/oidc/back");
     let provider = Peer::node("provider.mjs", &[&back]);

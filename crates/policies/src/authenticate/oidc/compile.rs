@@ -99,11 +99,7 @@ pub(super) fn compile(
     }))
 }
 
-fn provider(
-    settings: &Settings,
-    at: &Pointer,
-    cx: &mut Compile<'_>,
-) -> Result<Provider, Problems> {
+fn provider(settings: &Settings, at: &Pointer, cx: &mut Compile<'_>) -> Result<Provider, Problems> {
     let (tls, at_tls) = (&settings.tls, at.key("tls"));
     let remote = cx.world.remote(tls, &at_tls)?;
     let place = jwks::Place::Issuer(settings.issuer.clone());
@@ -187,10 +183,8 @@ fn is_path(text: &str) -> bool {
 }
 
 fn check_paths(settings: &Settings, back: &Back, at: &Pointer, problems: &mut Problems) {
-    let paths = [
-        ("logout", settings.logout.as_ref()),
-        ("after_logout", Some(&settings.after_logout)),
-    ];
+    let paths =
+        [("logout", settings.logout.as_ref()), ("after_logout", Some(&settings.after_logout))];
     for (name, path) in paths {
         if path.is_some_and(|path| !is_path(path)) {
             let problem = Problem::new(&at.key(name), "this is no path");
@@ -252,7 +246,8 @@ fn cookies(written: &Cookie, back: &Back, at: &Pointer, problems: &mut Problems)
     };
     if let Some(what) = bad {
         let problem = Problem::new(&at.key("name"), format!("`{name}` is {what}"));
-        problems.push(problem.hint("write a name as in `app`, or `__Host-app` with path `/` alone"));
+        problems
+            .push(problem.hint("write a name as in `app`, or `__Host-app` with path `/` alone"));
     }
     let under = back.path.strip_prefix(written.path.trim_end_matches('/'));
     if !is_path(&written.path) || under.is_none_or(|rest| !rest.starts_with('/')) {

@@ -56,7 +56,11 @@ impl Oidc {
         if std::ptr::eq(code, &codes::SESSION) {
             cookies.extend(self.cookies.end_session(headers));
         }
-        cookies.push(self.cookies.set(&self.cookies.login_name(&login.state), &sealed, Some(LOGIN)));
+        cookies.push(self.cookies.set(
+            &self.cookies.login_name(&login.state),
+            &sealed,
+            Some(LOGIN),
+        ));
         set(exchange, cookies);
         send_to(&self.authorize_url(&endpoints, &login))
     }

@@ -28,8 +28,8 @@
 //! The session is a cookie, sealed (AES-256-GCM) with the first of `keys` and bound to issuer and
 //! client; a long one is in up to four. Nothing is kept at the gateway, so that every instance with
 //! the same keys takes it. It ends after `idle` without a request and after `lifetime` in any case.
-//! Where the provider gave a refresh token, tokens are renewed shortly before they end: once for all
-//! requests of a session at an instance. If the provider takes the refresh token no more, the
+//! Where the provider gave a refresh token, tokens are renewed shortly before they end: once for
+//! all requests of a session at an instance. If the provider takes the refresh token no more, the
 //! session is over; if it is not available, sessions go on and only new logins are refused, with
 //! 503.
 //!

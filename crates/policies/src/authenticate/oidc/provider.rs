@@ -310,7 +310,8 @@ mod tests {
 
     #[test]
     fn only_an_answer_with_tokens_is_one() {
-        let right = r#"{"token_type":"bearer","access_token":"a","expires_in":"60","id_token":"i"}"#;
+        let right =
+            r#"{"token_type":"bearer","access_token":"a","expires_in":"60","id_token":"i"}"#;
         let tokens = said(200, right).unwrap();
         assert_eq!((&*tokens.access, tokens.expires_in), ("a", Some(60)));
         assert_eq!((tokens.id.as_deref(), tokens.refresh), (Some("i"), None));

@@ -132,8 +132,7 @@ mod tests {
 
     #[test]
     fn a_session_ends_idle_or_by_its_age_whichever_comes_first() {
-        let times =
-            Times { idle: Duration::from_secs(80), lifetime: Duration::from_secs(200) };
+        let times = Times { idle: Duration::from_secs(80), lifetime: Duration::from_secs(200) };
         let mut session = Session::new(1_000);
         let lasts = |session: &Session, at| session.lasts(times, Duration::from_secs(at));
         assert!(lasts(&session, 1_079) && !lasts(&session, 1_080));
@@ -160,7 +159,10 @@ mod tests {
         assert!(!due(&session, 1_079) && due(&session, 1_080));
         session.take(tokens(Some(3_600), None, None), true, now);
         assert!(!due(&session, 4_569) && due(&session, 4_570));
-        assert_eq!((session.refresh_token.as_deref(), session.scope.as_deref()), (Some("r"), Some("a b")));
+        assert_eq!(
+            (session.refresh_token.as_deref(), session.scope.as_deref()),
+            (Some("r"), Some("a b"))
+        );
         assert!(!format!("{session:?}").contains("hunter2"));
         session.take(tokens(None, Some("s"), None), false, now);
         assert!(session.access_token.is_none() && !due(&session, u64::MAX / 2));

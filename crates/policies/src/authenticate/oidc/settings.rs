@@ -23,8 +23,8 @@ pub(super) struct Settings {
     /// How the secret is sent.
     #[serde(default)]
     pub(super) client_auth: ClientAuth,
-    /// Where the provider sends browsers back to: the whole URL, as it is registered there. Its path
-    /// must be one of this API, and its host the one that browsers use.
+    /// Where the provider sends browsers back to: the whole URL, as it is registered there. Its
+    /// path must be one of this API, and its host the one that browsers use.
     pub(super) redirect_uri: String,
     /// The path at which browsers log out; none unless given.
     #[serde(default)]
@@ -32,7 +32,8 @@ pub(super) struct Settings {
     /// The path to go to after a logout. Providers want its URL registered too.
     #[serde(default = "root")]
     pub(super) after_logout: String,
-    /// What is asked for beside `openid`. With `offline_access` many providers give a refresh token.
+    /// What is asked for beside `openid`. With `offline_access` many providers give a refresh
+    /// token.
     #[serde(default)]
     pub(super) scopes: Vec<String>,
     /// Further parameters of the request to log in, as `prompt` or `audience`.

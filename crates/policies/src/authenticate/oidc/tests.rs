@@ -68,7 +68,13 @@ impl Idp {
     }
 
     fn last(&self) -> Call {
-        self.calls.lock().unwrap().iter().rfind(|call| call.url.ends_with("/token")).cloned().unwrap()
+        self.calls
+            .lock()
+            .unwrap()
+            .iter()
+            .rfind(|call| call.url.ends_with("/token"))
+            .cloned()
+            .unwrap()
     }
 
     fn id_token(&self, nonce: &str, changes: Value) -> String {

@@ -119,7 +119,11 @@ fn while_the_provider_is_away_sessions_go_on_and_logins_do_not_begin() {
     world.idp.go(true);
     assert_eq!(browser.opens(&world, "/page"), End::Refused("oidc_provider_unavailable"));
     world.idp.go(false);
-    assert_eq!(browser.opens(&world, "/page"), End::Refused("oidc_provider_unavailable"), "a pause");
+    assert_eq!(
+        browser.opens(&world, "/page"),
+        End::Refused("oidc_provider_unavailable"),
+        "a pause"
+    );
     browser.now += 5;
     browser.logs_in(&world, tokens("first"));
     world.idp.go(true);
