@@ -57,7 +57,15 @@ pub(crate) static KIND: PolicyKind = PolicyKind {
     manual: crate::manual::manual!(),
     stage: Stage::Stable,
     posture: Posture { untrusted_callers: true, untrusted_upstreams: true, buffers: true },
-    codes: &[&MISSING, &INVALID, &MULTIPLE_CREDENTIALS, &digest::MISMATCH, &digest::TOO_LARGE],
+    codes: &[
+        &MISSING,
+        &INVALID,
+        &MULTIPLE_CREDENTIALS,
+        &digest::MISMATCH,
+        &digest::TOO_LARGE,
+        &policy::codes::APPLICATION_DISABLED,
+        &policy::codes::ORGANIZATION_DISABLED,
+    ],
     schema: PolicyKind::schema_of::<Settings>,
     compile,
 };
