@@ -199,7 +199,7 @@ impl SigningKey {
         Some(token)
     }
 
-    pub(super) fn signature(&self, message: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn signature(&self, message: &[u8]) -> Option<Vec<u8>> {
         let random = SystemRandom::new();
         Some(match &self.signer {
             Signer::Rsa(pair, how) => {
