@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+#[cfg(test)]
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
