@@ -28,6 +28,7 @@ pub(crate) struct SigningKey {
     signer: Signer,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there are few, each made once")]
 enum Signer {
     Rsa(RsaKeyPair, &'static RsaSignatureEncoding),
     Ec(EcdsaKeyPair),
