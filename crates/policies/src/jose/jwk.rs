@@ -6,7 +6,9 @@ use std::fmt;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
-use super::{decode, encode, object};
+#[cfg(test)]
+use super::object;
+use super::{decode, encode};
 
 /// A key's public numbers, or its secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,6 +47,7 @@ impl Jwk {
     ///
     /// # Errors
     /// What is wrong with it, without a word of it.
+    #[cfg(test)]
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, &'static str> {
         Self::of(&object(bytes).ok_or("it is no JSON object in which each member stands once")?)
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+#[cfg(test)]
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -27,6 +28,7 @@ pub(crate) struct SigningKey {
     signer: Signer,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there are few, each made once")]
 enum Signer {
     Rsa(RsaKeyPair, &'static RsaSignatureEncoding),
     Ec(EcdsaKeyPair),
@@ -153,6 +155,7 @@ impl SigningKey {
     }
 
     /// Its private half as PKCS #8 in PEM; none for a secret.
+    #[cfg(test)]
     pub(crate) fn to_pem(&self) -> Option<String> {
         let der = match &self.signer {
             Signer::Rsa(pair, _) => AsDer::<Pkcs8V1Der<'_>>::as_der(pair).ok()?.as_ref().to_vec(),

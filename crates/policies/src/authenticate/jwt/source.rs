@@ -151,7 +151,9 @@ mod tests {
 
     fn request(headers: &[(&str, &str)], query: &str) -> Request {
         let mut request = Request::default();
-        headers.iter().for_each(|(name, value)| drop(request.headers.append(name, value)));
+        for (name, value) in headers {
+            request.headers.append(name, value);
+        }
         request.target.query = Some(query.to_owned());
         request
     }

@@ -347,7 +347,7 @@ impl Mtls {
             application.may_call()?;
         }
         let grant = Grant {
-            subject: Some(client.subject.as_str().into()).filter(|it: &Box<str>| !it.is_empty()),
+            subject: Some(client.subject.as_str()).filter(|it| !it.is_empty()).map(Into::into),
             expires: Some(facts.ends),
             ..Grant::default()
         };
