@@ -290,8 +290,7 @@ mod tests {
 
     /// A key is found by its hash, all bytes of which are looked at wherever the first that differs
     /// stands. Seen to fail: with a comparison that ends at the first difference, 2 bytes were
-    /// looked at in place of 64; with one of the first half alone, a hash that differed in byte 16
-    /// was found.
+    /// looked at in place of 64; with one of the first half alone, 32.
     #[test]
     fn fa_E15_a_key_is_compared_to_its_end_wherever_it_differs() {
         let mut directory = Directory::new();

@@ -50,10 +50,7 @@ pub(crate) static KIND: PolicyKind = PolicyKind {
     manual: crate::manual::manual!(),
     stage: Stage::Stable,
     posture: Posture { untrusted_callers: true, untrusted_upstreams: true, buffers: false },
-    codes: &[
-        &policy::codes::APPLICATION_DISABLED,
-        &policy::codes::ORGANIZATION_DISABLED,
-    ],
+    codes: &[&policy::codes::APPLICATION_DISABLED, &policy::codes::ORGANIZATION_DISABLED],
     schema: PolicyKind::schema_of::<Settings>,
     compile,
 };

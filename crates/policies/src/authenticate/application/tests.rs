@@ -159,9 +159,8 @@ fn request(way: &Way, certificate: &Arc<ClientCertificate>) -> Exchange {
     x
 }
 
-/// Seen to fail: without the look at it in `admit`, in `mtls`, `api_key`, `jwt`, `introspect` and
-/// `external` each, the disabled application was let in by that policy; `anonymous` gave its name
-/// to strangers all the same, before it asked.
+/// Seen to fail: with the question left out of `admit` for `basic`, and out of each of `mtls`,
+/// `api_key`, `jwt`, `introspect`, `external` and `anonymous` for that one.
 #[test]
 fn a_disabled_application_is_refused_whatever_it_proves_itself_with() {
     let certificate = Arc::new(certificate());

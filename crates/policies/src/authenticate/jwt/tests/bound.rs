@@ -26,8 +26,8 @@ fn over(world: &World, token: &str, shown: Option<[u8; 32]>) -> &'static str {
     }
 }
 
-/// Seen to fail: with `shows_certificate` always true all were let in; with any certificate taken
-/// for the right one, the other was.
+/// Seen to fail: with `shows_certificate` always true, or true of any certificate, the other was
+/// let in; with a `cnf` that says nothing known taken for none, the one of a wrong type was.
 #[test]
 fn a_token_bound_to_a_certificate_is_good_with_that_one_alone() {
     let world = World::new(json!({}));
