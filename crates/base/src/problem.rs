@@ -50,7 +50,7 @@ pub struct Problem {
     /// What to write or do instead.
     pub hint: Option<String>,
     /// A second place that has to do with it (the other of two routes that collide), and why.
-    pub see: Option<(Pointer, String)>,
+    pub see: Option<Box<(Pointer, String)>>,
     /// The name that nothing has, where that is what is wrong.
     pub unresolved: Option<String>,
 }
@@ -83,7 +83,7 @@ impl Problem {
     /// Points at a second place.
     #[must_use]
     pub fn see(mut self, at: &Pointer, why: impl Into<String>) -> Self {
-        self.see = Some((at.clone(), why.into()));
+        self.see = Some(Box::new((at.clone(), why.into())));
         self
     }
 }

@@ -263,7 +263,7 @@ impl Written {
             place: locate(&problem.at, problem.at_key),
             what: problem.what.clone(),
             hint: problem.hint.clone(),
-            see: problem.see.as_ref().map(|(at, why)| (locate(at, false), why.clone())),
+            see: problem.see.as_deref().map(|(at, why)| (locate(at, false), why.clone())),
         });
         let faults = located.collect();
         Report::new(faults, &self.sources, &self.secrets, self.depends.clone())

@@ -34,7 +34,41 @@ fn main() {
     let base = time(ready);
     report("(making the exchange ready)", base);
     authorized();
-    for (name, settings) in [
+    for (name, settings) in uses() {
+        let bench = Bench::new(name, &settings);
+        let mut calls = 0;
+        let cost = time(|exchange| {
+            ready(exchange);
+            bench.run(exchange);
+            // Somebody has to take the lines off.
+            calls += 1;
+            if calls % 512 == 0 {
+                bench.drain();
+            }
+        });
+        let settings = settings.to_string();
+        report(&format!("{name} {}", settings.get(..24).unwrap_or(&settings)), cost - base);
+    }
+    many_keys(base);
+    credentials(base);
+    tokens::report_all(base);
+    for text in [
+        "request.method == \"GET\"",
+        "request.path.startsWith(\"/a\") && request.headers[\"accept\"] != \"\"",
+        "request.path.matches(\"^/orders/[0-9]+$\")",
+    ] {
+        let condition = Condition::compile(text).unwrap_or_else(|bad| panic!("{bad}"));
+        let cost = time(|exchange| {
+            ready(exchange);
+            let _ = black_box(condition.holds(exchange));
+        });
+        report(&format!("when: {}", text.get(..28).unwrap_or(text)), cost - base);
+    }
+}
+
+/// Policies that are measured by themselves, and their settings.
+fn uses() -> Vec<(&'static str, Value)> {
+    vec![
         ("ip", json!({ "allow": ["10.0.0.0/8", "192.0.2.0/24"], "deny": ["10.66.0.0/16"] })),
         ("body_size", json!({ "max": "1MiB" })),
         ("api_key", json!({})),
@@ -77,36 +111,7 @@ fn main() {
                 "redirect_uri": "https://app.example.com/back", "keys": ["0".repeat(32)],
             }),
         ),
-    ] {
-        let bench = Bench::new(name, &settings);
-        let mut calls = 0;
-        let cost = time(|exchange| {
-            ready(exchange);
-            bench.run(exchange);
-            // Somebody has to take the lines off.
-            calls += 1;
-            if calls % 512 == 0 {
-                bench.drain();
-            }
-        });
-        let settings = settings.to_string();
-        report(&format!("{name} {}", settings.get(..24).unwrap_or(&settings)), cost - base);
-    }
-    many_keys(base);
-    credentials(base);
-    tokens::report_all(base);
-    for text in [
-        "request.method == \"GET\"",
-        "request.path.startsWith(\"/a\") && request.headers[\"accept\"] != \"\"",
-        "request.path.matches(\"^/orders/[0-9]+$\")",
-    ] {
-        let condition = Condition::compile(text).unwrap_or_else(|bad| panic!("{bad}"));
-        let cost = time(|exchange| {
-            ready(exchange);
-            let _ = black_box(condition.holds(exchange));
-        });
-        report(&format!("when: {}", text.get(..28).unwrap_or(text)), cost - base);
-    }
+    ]
 }
 
 /// What is asked of who calls.

@@ -173,7 +173,7 @@ mod tests {
         let (day, now) = (Duration::from_secs(86_400), Duration::from_secs(1_790_000_000));
         ring.turn(now, day);
         ring.turn(now + day - Duration::from_secs(1), day);
-        assert_eq!(kids(&ring), [first.clone()]);
+        assert_eq!(kids(&ring), std::slice::from_ref(&first));
         assert_eq!(ring.turn(now + day, day), OVERLAP);
         let second = kids(&ring).pop().unwrap();
         assert_eq!((kids(&ring).len(), ring.signs().unwrap().kid()), (2, &*first));

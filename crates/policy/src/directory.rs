@@ -260,15 +260,56 @@ fn first_half(sha256: &[u8; 32]) -> [u8; 16] {
     sha256.first_chunk().copied().unwrap_or_default()
 }
 
-/// Compares without stopping at the first difference.
-fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
-    let different = a.iter().zip(b).fold(0, |different, (a, b)| different | (a ^ b));
+/// Compares without stopping at the first difference. Takes whatever stands for bytes, so that a
+/// test can count how many are looked at.
+fn same<B: Copy + Into<u8>>(a: &[B; 32], b: &[B; 32]) -> bool {
+    let differ = |a: &B, b: &B| -> u8 { (*a).into() ^ (*b).into() };
+    let different = a.iter().zip(b).fold(0, |different, (a, b)| different | differ(a, b));
     std::hint::black_box(different) == 0
 }
 
 #[cfg(test)]
+#[allow(non_snake_case, reason = "tests carry their number in the list of faults")]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local!(static LOOKED_AT: Cell<usize> = const { Cell::new(0) });
+
+    /// A byte that counts how often it is looked at.
+    #[derive(Clone, Copy)]
+    struct Counted(u8);
+
+    impl From<Counted> for u8 {
+        fn from(byte: Counted) -> Self {
+            LOOKED_AT.set(LOOKED_AT.get() + 1);
+            byte.0
+        }
+    }
+
+    /// A key is found by its hash, all bytes of which are looked at wherever the first that differs
+    /// stands. Seen to fail: with a comparison that ends at the first difference, 2 bytes were
+    /// looked at in place of 64; with one of the first half alone, 32.
+    #[test]
+    fn fa_E15_a_key_is_compared_to_its_end_wherever_it_differs() {
+        let mut directory = Directory::new();
+        let known = [0x5a; 32];
+        assert_eq!(directory.add_key(key(known)), Ok(0));
+        let directory = directory.finish();
+        for at in (0..32).map(Some).chain([None]) {
+            for bit in 0..8 {
+                let mut shown = known;
+                if let Some(at) = at {
+                    shown[at] ^= 1 << bit;
+                }
+                assert_eq!(directory.by_key(&shown).is_some(), at.is_none(), "{at:?}, {bit}");
+                LOOKED_AT.set(0);
+                assert_eq!(same(&known.map(Counted), &shown.map(Counted)), at.is_none());
+                assert_eq!(LOOKED_AT.get(), 64, "{at:?}, {bit}");
+            }
+        }
+    }
 
     fn named(name: &str) -> Application {
         Application { name: name.into(), ..Application::default() }

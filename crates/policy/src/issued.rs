@@ -74,6 +74,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
+#[allow(clippy::indexing_slicing, reason = "runs while this is compiled, never after")]
 const fn table() -> [u32; 256] {
     let mut table = [0; 256];
     let mut number = 0;

@@ -62,8 +62,8 @@ impl Plan {
 
 impl PlanPart {
     fn cover(&self, route: &RouteFacts, method: Method) -> Cover {
-        let version = |wanted: &Box<str>| route.version() == Some(&**wanted);
-        if *self.api != *route.api() || !self.version.as_ref().is_none_or(version) {
+        let version = self.version.as_deref();
+        if *self.api != *route.api() || version.is_some_and(|it| route.version() != Some(it)) {
             return Cover::Nothing;
         }
         let routed =

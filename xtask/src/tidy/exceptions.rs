@@ -14,4 +14,11 @@ pub const VERSIONS: &[(&str, &str)] = &[
         "derive macros are moving from 2 to 3; build time only, nothing of it is in the binary",
     ),
     ("synstructure", "follows syn"),
+    ("bit-set", "Cedar's parser generator has an older one; build time only"),
+    ("bit-vec", "follows bit-set"),
+    ("digest", "Cedar's parser generator hashes with an older one; build time only"),
+    ("block-buffer", "follows digest"),
+    ("crypto-common", "follows digest"),
+    ("itertools", "Cedar's parser generator has an older one; build time only"),
+    ("unicode-width", "Cedar's messages are laid out with an older one than ours"),
 ];

@@ -193,8 +193,8 @@ listeners:
 
 /// Of callers with certificates, only those of the authority that have a name the policy knows get
 /// in; an authority that is missing, empty or broken refuses the document and what ran goes on.
-/// Seen to fail: not yet; to be tried: with the system's authorities in place of an empty file, the
-/// document was taken.
+/// Seen to fail: with the system's authorities in place of a file that holds none, the document was
+/// taken.
 #[test]
 fn fa_E18_callers_are_known_by_certificates_and_a_missing_authority_is_refused() {
     let origin = Peer::origin("one");

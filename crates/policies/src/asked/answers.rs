@@ -140,7 +140,7 @@ impl<T: Send + Sync + 'static> Answers<T> {
     #[cfg(test)]
     pub(crate) fn len(&self) -> (usize, usize) {
         let held = self.shards.iter().map(|shard| {
-            let shard = shard.lock().unwrap();
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             (shard.good.len(), shard.others.len())
         });
         held.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))

@@ -32,3 +32,6 @@ pub(super) fn admit(exchange: &mut Exchange, caller: &Caller) -> Result<(), Refu
     exchange.caller = Some(caller.clone());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,6 +53,7 @@ fn has_one_token(scheme: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(non_snake_case, reason = "tests carry their number in the list of faults")]
 mod tests {
     use super::*;
 

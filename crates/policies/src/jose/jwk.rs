@@ -6,7 +6,9 @@ use std::fmt;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
-use super::{decode, encode, object};
+#[cfg(test)]
+use super::object;
+use super::{decode, encode};
 
 /// A key's public numbers, or its secret.
 #[derive(Clone, PartialEq, Eq)]

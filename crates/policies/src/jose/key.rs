@@ -17,6 +17,7 @@ pub(crate) struct Key {
     verifier: Verifier,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there are few, each made once")]
 enum Verifier {
     Public(ParsedPublicKey),
     Secret(hmac::Key),

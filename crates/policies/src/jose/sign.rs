@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+#[cfg(test)]
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -27,6 +28,7 @@ pub(crate) struct SigningKey {
     signer: Signer,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there are few, each made once")]
 enum Signer {
     Rsa(RsaKeyPair, &'static RsaSignatureEncoding),
     Ec(EcdsaKeyPair),
@@ -200,7 +202,7 @@ impl SigningKey {
         Some(token)
     }
 
-    pub(super) fn signature(&self, message: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn signature(&self, message: &[u8]) -> Option<Vec<u8>> {
         let random = SystemRandom::new();
         Some(match &self.signer {
             Signer::Rsa(pair, how) => {

@@ -75,7 +75,7 @@ impl<'t> Token<'t> {
             return Err(Bad::Critical);
         }
         let kid = header.get("kid");
-        if kid.is_some_and(|kid| !kid.as_str().is_some_and(|kid| kid.len() <= KID_BYTES)) {
+        if kid.is_some_and(|kid| kid.as_str().is_none_or(|kid| kid.len() > KID_BYTES)) {
             return Err(Bad::Form);
         }
         let algorithm = header.get("alg").and_then(Value::as_str).and_then(Algorithm::named);

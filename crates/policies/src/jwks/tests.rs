@@ -118,8 +118,8 @@ fn keys_are_found_by_the_metadata_of_the_issuer_and_no_other() {
 }
 
 /// Whatever an issuer does, its last good keys are used for an hour, and none after that. Seen to
-/// fail: not yet; to be tried: with the age left unlooked at, keys were used a day later; with an
-/// answer that is no set put in place of the last one, they were gone at once.
+/// fail: with the age left unlooked at, keys were used after that; with the last good ones given up
+/// at a failure, they were gone at once.
 #[test]
 fn fa_E11_keys_of_an_issuer_that_is_ill_are_used_for_an_hour_and_not_longer() {
     let script = Arc::new(Script::default());
@@ -164,7 +164,7 @@ fn fa_E11_keys_of_an_issuer_that_is_ill_are_used_for_an_hour_and_not_longer() {
 }
 
 /// Ten thousand made-up key ids bring one question every 30 s.
-/// Seen to fail: not yet; to be tried: without the look at the last question there were 10,000.
+/// Seen to fail: without the look at the last question there were 10,000.
 #[test]
 fn fa_E05_made_up_keys_bring_one_question_in_half_a_minute() {
     let script = Arc::new(Script::default());

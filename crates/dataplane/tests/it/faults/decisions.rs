@@ -218,3 +218,69 @@ async fn fa_E29_a_verdict_is_the_same_by_every_way() {
     }
     assert_eq!(said, "403 - 403 - 200 7 ");
 }
+
+const PLUM: &str = "0467255695084cc12ffe0c55105907f74a9c189314b9fe87b878eb6fee787b99";
+const ORANGE: &str = "1b4c9133da73a711322404314402765ab0d23fd362a167d6f0c65bb215113d94";
+
+/// How often an application may call in an hour, with all of its keys together.
+const QUOTA: usize = 1000;
+
+/// An application with these keys.
+fn counted(keys: &[&str]) -> String {
+    let keys = keys.iter().map(|sha256| format!("{{ sha256: {sha256} }}")).collect::<Vec<_>>();
+    format!(
+        "version: 1
+listeners: [ {{ name: web, bind: '127.0.0.1:0' }} ]
+policies: [ api_key: {{}}, rate: {{ limit: {QUOTA}, window: 1h, by: application }} ]
+apis: [ {{ name: all, routes: [ {{ name: r, respond: {{ status: 204 }} }} ] }} ]
+applications: [ {{ name: shop, keys: [ {} ] }} ]
+",
+        keys.join(", ")
+    )
+}
+
+/// Calls with this key until one is refused: how many were not, and how that was.
+async fn calls(gateway: Arc<Gateway>, key: &'static str, pause: Duration) -> (usize, String) {
+    let request = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Api-Key: {key}\r\n\r\n");
+    for let_in in 0.. {
+        let told = gateway.tell(request.as_bytes(), 1, 64 << 10).await;
+        if !told.contains("204") {
+            return (let_in, told);
+        }
+        tokio::time::sleep(pause).await;
+    }
+    unreachable!("an end")
+}
+
+/// A key that is withdrawn while calls with it are counted is refused from then on; what was
+/// counted stays counted for the application's other key, and a key that is refused counts nothing.
+///
+/// Seen to fail: with the counts begun anew by a new document, the application had 1,040 calls;
+/// with the first document's keys kept, the withdrawn one was let in until the quota was used up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fa_E14_a_key_is_withdrawn_while_its_calls_are_counted() {
+    let gateway = Arc::new(Gateway::new(&counted(&[ORANGE, PLUM])));
+    let pause = Duration::from_millis(5);
+    let all: Vec<_> =
+        (0..20).map(|_| tokio::spawn(calls(gateway.clone(), "orange", pause))).collect();
+    tokio::time::sleep(pause).await;
+    gateway.swap(&counted(&[PLUM]));
+    let mut before = 0;
+    for one in all {
+        let (let_in, end) = one.await.expect("an end");
+        assert!(end.contains("401") && end.contains("api_key_invalid"), "{end}");
+        before += let_in;
+    }
+    assert!((1..QUOTA).contains(&before), "{before}");
+    for _ in 0..100 {
+        let (let_in, _) = calls(gateway.clone(), "orange", Duration::ZERO).await;
+        assert_eq!(let_in, 0, "it stays withdrawn");
+    }
+    let (after, end) = calls(gateway.clone(), "plum", Duration::ZERO).await;
+    assert!(end.contains("429"), "{end}");
+    assert_eq!(before + after, QUOTA, "{before} before");
+    // Given back, it has no quota of its own.
+    gateway.swap(&counted(&[ORANGE, PLUM]));
+    let (let_in, end) = calls(gateway.clone(), "orange", Duration::ZERO).await;
+    assert!(let_in == 0 && end.contains("429"), "{let_in}: {end}");
+}

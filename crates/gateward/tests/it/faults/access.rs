@@ -137,6 +137,9 @@ fn fa_E25_a_policy_that_cant_hold() {
         ("policies: [ { acl: { allow: { applications: [ shpo ] } } } ]", "shpo"),
         ("policies: [ { acl: {} } ]", "allow"),
         ("policies: [ { scope: {} } ]", "any"),
+        ("policies: [ { basic: {} } ]", "no user"),
+        ("policies: [ { mtls: {} } ]", "nobody"),
+        ("policies: [ { jwt: { issuers: [] } } ]", "issuers"),
         ("policies: [ { subscription: { plans: [ gold ] } } ]", "gold"),
         ("policies: [ { schedule: { zone: Nowhere/Atlantis, allow: [ {} ] } } ]", "Atlantis"),
         (

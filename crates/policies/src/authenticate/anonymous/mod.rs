@@ -29,7 +29,8 @@
 //!
 //! `caller.by` is `anonymous` in conditions, and `caller.application` the name given here. The
 //! application need not stand in the document, and one that does lends nothing but its name: its
-//! organization, plans and scopes are not for strangers.
+//! organization, plans and scopes are not for strangers. Where it stands there and is disabled, or
+//! its organization is, strangers are refused.
 
 use std::sync::Arc;
 
@@ -41,13 +42,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::application;
+
 pub(crate) static KIND: PolicyKind = PolicyKind {
     name: "anonymous",
     phase: Phase::Authenticate,
     manual: crate::manual::manual!(),
     stage: Stage::Stable,
     posture: Posture { untrusted_callers: true, untrusted_upstreams: true, buffers: false },
-    codes: &[],
+    codes: &[&policy::codes::APPLICATION_DISABLED, &policy::codes::ORGANIZATION_DISABLED],
     schema: PolicyKind::schema_of::<Settings>,
     compile,
 };
@@ -78,15 +81,17 @@ struct Anonymous {
 fn compile(
     settings: &Value,
     at: &Pointer,
-    _: &mut Compile<'_>,
+    cx: &mut Compile<'_>,
 ) -> Result<Arc<dyn Policy>, Problems> {
     let Settings { application, groups } = PolicyKind::settings(settings, at)?;
     if application.is_empty() {
         let problem = Problem::new(&at.key("application"), "the application has no name");
         return Err(vec![problem.hint("name it, as in `guests`")]);
     }
+    let standing = cx.directory.by_name(&application).map(|known| known.standing);
     let application = Application {
         name: application.into(),
+        standing: standing.unwrap_or_default(),
         groups: Arc::new(groups.into_iter().map(String::into_boxed_str).collect()),
         ..Application::default()
     };
@@ -101,9 +106,12 @@ fn compile(
 
 impl Policy for Anonymous {
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
-        if exchange.caller.is_none() {
-            exchange.caller = Some(self.caller.clone());
+        if exchange.caller.is_some() {
+            return Step::next();
         }
-        Step::next()
+        match application::admit(exchange, &self.caller) {
+            Ok(()) => Step::next(),
+            Err(refusal) => Step::refuse(refusal),
+        }
     }
 }

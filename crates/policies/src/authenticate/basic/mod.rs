@@ -69,7 +69,15 @@ pub(crate) static KIND: PolicyKind = PolicyKind {
     manual: crate::manual::manual!(),
     stage: Stage::Stable,
     posture: Posture { untrusted_callers: true, untrusted_upstreams: true, buffers: false },
-    codes: &[&MISSING, &INVALID, &FAILED, &BUSY, &MULTIPLE_CREDENTIALS],
+    codes: &[
+        &MISSING,
+        &INVALID,
+        &FAILED,
+        &BUSY,
+        &MULTIPLE_CREDENTIALS,
+        &policy::codes::APPLICATION_DISABLED,
+        &policy::codes::ORGANIZATION_DISABLED,
+    ],
     schema: PolicyKind::schema_of::<Settings>,
     compile,
 };

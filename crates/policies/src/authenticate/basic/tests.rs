@@ -79,11 +79,7 @@ fn users_come_from_files_too_and_a_new_hash_counts_at_once() {
     let changed = format!("anna:{changed}\n").replace("Mknq", "Mknr");
     bench.world.files.insert("users".into(), changed.into_bytes());
     let policy = bench.compile(&KIND, &json!({ "files": ["users"] })).unwrap();
-    assert_eq!(
-        judged(&policy, &basic("anna:secret")).1,
-        true,
-        "the old hash is remembered no more"
-    );
+    assert!(judged(&policy, &basic("anna:secret")).1, "the old hash is remembered no more");
     bench.world.files.insert("users".into(), b"# nobody\n".to_vec());
     assert!(bench.compile(&KIND, &json!({ "files": ["users"] })).is_err());
 }

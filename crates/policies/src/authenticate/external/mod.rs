@@ -76,7 +76,15 @@ pub(crate) static KIND: PolicyKind = PolicyKind {
     manual: crate::manual::manual!(),
     stage: Stage::Stable,
     posture: Posture { untrusted_callers: true, untrusted_upstreams: true, buffers: true },
-    codes: &[&UNAUTHENTICATED, &DENIED, &UNAVAILABLE, &UNDECIDED, &UNTOLD],
+    codes: &[
+        &UNAUTHENTICATED,
+        &DENIED,
+        &UNAVAILABLE,
+        &UNDECIDED,
+        &UNTOLD,
+        &policy::codes::APPLICATION_DISABLED,
+        &policy::codes::ORGANIZATION_DISABLED,
+    ],
     schema: PolicyKind::schema_of::<Settings>,
     compile,
 };

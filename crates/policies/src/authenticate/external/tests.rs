@@ -67,6 +67,7 @@ fn strange() -> Exchange {
     x
 }
 
+/// What is no clear yes lets nobody in, and no field of the client's passes for the authorizer's.
 /// Seen to fail: with what is unclear taken for a yes, each of these went on; without the removal,
 /// the client's own `x-user` reached the upstream.
 #[test]
@@ -124,6 +125,8 @@ fn fa_E21_what_is_no_clear_yes_lets_nobody_in() {
     assert_eq!(code(&*policy, &mut exchange()), "external_undecided");
 }
 
+/// The authorizer is told of the request that the gateway sees: path and query as they are, every
+/// value of the fields it asks for, none of the others.
 /// Seen to fail: with the first value of each field alone, the authorizer missed the second.
 #[test]
 #[expect(non_snake_case, reason = "the name of a fault")]

@@ -57,7 +57,15 @@ pub(crate) static KIND: PolicyKind = PolicyKind {
     manual: crate::manual::manual!(),
     stage: Stage::Stable,
     posture: Posture { untrusted_callers: true, untrusted_upstreams: true, buffers: true },
-    codes: &[&MISSING, &INVALID, &MULTIPLE_CREDENTIALS, &digest::MISMATCH, &digest::TOO_LARGE],
+    codes: &[
+        &MISSING,
+        &INVALID,
+        &MULTIPLE_CREDENTIALS,
+        &digest::MISMATCH,
+        &digest::TOO_LARGE,
+        &policy::codes::APPLICATION_DISABLED,
+        &policy::codes::ORGANIZATION_DISABLED,
+    ],
     schema: PolicyKind::schema_of::<Settings>,
     compile,
 };
@@ -190,7 +198,7 @@ impl Hmac {
         let covers = |name: &str| shown.covered.iter().any(|covered| covered == name);
         let missed = self.headers.iter().find(|name| {
             // Browsers can't set Date.
-            !covers(name) && !(*name == "date" && covers("x-date"))
+            !covers(name) && (*name != "date" || !covers("x-date"))
         });
         if let Some(missed) = missed {
             return Err(format!("it does not cover {missed}"));

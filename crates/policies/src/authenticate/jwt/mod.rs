@@ -115,6 +115,8 @@ pub(crate) static KIND: PolicyKind = PolicyKind {
         &codes::BUSY,
         &codes::STRANGER,
         &codes::UNAVAILABLE,
+        &policy::codes::APPLICATION_DISABLED,
+        &policy::codes::ORGANIZATION_DISABLED,
     ],
     schema: PolicyKind::schema_of::<Settings>,
     compile: compile::compile,

@@ -14,6 +14,8 @@ use super::*;
 use crate::harness::{self, Bench, refusal};
 use crate::jose::{Algorithm, SigningKey, encode, jwks};
 
+mod bound;
+
 const NOW: u64 = 1_790_000_000;
 const ISSUER: &str = "https://idp.example";
 
@@ -38,7 +40,7 @@ struct World {
     key: SigningKey,
     idp: Arc<Idp>,
     policy: Arc<dyn Policy>,
-    _bench: Bench,
+    bench: Bench,
 }
 
 impl World {
@@ -58,7 +60,7 @@ impl World {
         let more = more.as_object().unwrap().clone();
         issuer.as_object_mut().unwrap().extend(more);
         let policy = bench.compile(&KIND, &json!({ "issuers": [issuer] })).unwrap();
-        Self { key, idp, policy, _bench: bench }
+        Self { key, idp, policy, bench }
     }
 
     fn claims(&self, changes: Value) -> Map<String, Value> {
@@ -100,8 +102,8 @@ fn raw(header: &str, claims: &str, signature: &str) -> String {
     format!("{}.{}.{signature}", encode(header), encode(claims))
 }
 
-/// A token without a signature is none, whatever it calls that. Seen to fail: not yet; to be tried:
-/// with `none` among the algorithms, verified by an empty signature, all were let in.
+/// A token without a signature is none, whatever it calls that. Seen to fail: with `none` among the
+/// algorithms, verified by an empty signature, the first was let in.
 #[test]
 fn fa_E01_tokens_without_a_signature_are_refused() {
     let world = World::new(json!({}));
@@ -128,7 +130,8 @@ fn fa_E01_tokens_without_a_signature_are_refused() {
 }
 
 /// A public key is never a secret: its algorithm is fixed before a token is looked at. Seen to
-/// fail: not yet; to be tried: with the algorithm taken from the token, the forged one was let in.
+/// fail: with HMACs by the published modulus verified where a token asks for them, the forged one
+/// was let in; without the look at the key's algorithm it was verified as RS256.
 #[test]
 fn fa_E02_a_public_key_is_not_taken_for_a_secret() {
     let key = SigningKey::generate(Algorithm::RS256).unwrap();
@@ -182,9 +185,9 @@ fn fa_E03_claims_of_a_wrong_type_are_refused() {
     }
 }
 
-/// What a token must say it must say, and to the letter. Seen to fail: not yet; to be tried: with
-/// the issuer left unlooked at, tokens of others with the same key were let in; with an absent
-/// audience taken for any, the second was.
+/// What a token must say it must say, and to the letter. Seen to fail: with the issuer left
+/// unlooked at, tokens of others with the same key were let in; with an absent audience taken for
+/// any, the token without one was.
 #[test]
 fn fa_E04_tokens_for_others_of_others_and_without_an_end_are_refused() {
     let world = World::new(json!({}));
@@ -216,7 +219,7 @@ fn fa_E04_tokens_for_others_of_others_and_without_an_end_are_refused() {
 }
 
 /// What is written in a key's name opens nothing and brings no load.
-/// Seen to fail: not yet; to be tried: see the test of the same number in the keys' own folder.
+/// Seen to fail: without the look at the last question there were 10,005 in place of one.
 #[test]
 fn fa_E05_made_up_key_names_are_refused_and_ask_once() {
     let world = World::new(json!({}));
@@ -242,8 +245,8 @@ fn fa_E05_made_up_key_names_are_refused_and_ask_once() {
     assert_eq!(world.calls() - before, 1);
 }
 
-/// Keys and their addresses in a token's header are not looked at. Seen to fail: not yet; to be
-/// tried: with `jwk` taken for the key where there is one, the first was let in.
+/// Keys and their addresses in a token's header are not looked at. Seen to fail: with `jwk` taken
+/// for the key where there is one, the first was let in.
 #[test]
 fn fa_E06_a_token_brings_no_key_of_its_own() {
     let world = World::new(json!({}));
@@ -264,9 +267,10 @@ fn fa_E06_a_token_brings_no_key_of_its_own() {
     assert_eq!(world.calls(), before, "nobody was asked");
 }
 
-/// What could be read in two ways, or costs much to read, is not read. Seen to fail: not yet; to be
-/// tried: with serde_json's own reading of objects, the token with two `sub` was let in; without
-/// the look at its length, one of 64 KiB was.
+/// What could be read in two ways, or costs much to read, is not read. Seen to fail: with the last
+/// of several members taken, the token with two `sub` was let in; without the bound on depth, the
+/// one beyond it was; without the look at `crit`, the first; without the look at the length, the
+/// one of 64 KiB.
 #[test]
 fn fa_E07_tokens_that_can_be_read_in_two_ways_or_are_too_much_are_refused() {
     let world = World::new(json!({}));
@@ -277,22 +281,36 @@ fn fa_E07_tokens_that_can_be_read_in_two_ways_or_are_too_much_are_refused() {
     for header in [json!({ "crit": ["exp"] }), json!({ "crit": ["b64"], "b64": false })] {
         assert_eq!(world.shows(&sign(header, json!({}))), "jwt_malformed");
     }
-    let header = format!(r#"{{"alg":"ES256","kid":"{}"}}"#, world.key.kid());
-    for claims in [
-        format!(r#"{{"iss":"{ISSUER}","sub":"ann","sub":"root"}}"#),
-        format!(r#"{{"iss":"{ISSUER}","a":{{"b":1,"b":2}}}}"#),
-        format!(r#"{{"iss":"{ISSUER}","a":{}1{}}}"#, "[".repeat(1000), "]".repeat(1000)),
-        format!("{{\"iss\":\"{ISSUER}\"}}x"),
-        "[1]".to_owned(),
+    let kid = world.key.kid();
+    let header = format!(r#"{{"alg":"ES256","kid":"{kid}"}}"#);
+    let signed = |header: &str, claims: &str| {
+        let message = format!("{}.{}", encode(header), encode(claims));
+        let signature = world.key.signature(message.as_bytes()).unwrap();
+        format!("{message}.{}", encode(signature))
+    };
+    let usual = format!(r#""iss":"{ISSUER}","aud":"api","exp":{}"#, NOW + 600);
+    let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+    for (claims, code) in [
+        (format!(r#"{{{usual},"sub":"ann"}}"#), "let in"),
+        (format!(r#"{{{usual},"sub":"ann","sub":"root"}}"#), "jwt_malformed"),
+        (format!(r#"{{{usual},"sub":"ann","s\u0075b":"root"}}"#), "jwt_malformed"),
+        (format!(r#"{{{usual},"a":{{"b":1,"b":2}}}}"#), "jwt_malformed"),
+        (format!(r#"{{{usual},"a":{}}}"#, nested(15)), "let in"),
+        (format!(r#"{{{usual},"a":{}}}"#, nested(16)), "jwt_malformed"),
+        (format!(r#"{{{usual},"a":{}}}"#, nested(1000)), "jwt_malformed"),
+        (format!(r#"{{{usual}}}x"#), "jwt_malformed"),
+        (format!(r#"[{{{usual}}}]"#), "jwt_malformed"),
     ] {
-        assert_eq!(world.shows(&raw(&header, &claims, "AA")), "jwt_malformed", "{claims:.60}");
+        assert_eq!(world.shows(&signed(&header, &claims)), code, "{claims:.150}");
     }
+    let twice = format!(r#"{{"alg":"ES256","kid":"{kid}","kid":"{kid}"}}"#);
+    assert_eq!(world.shows(&signed(&twice, &format!("{{{usual}}}"))), "jwt_malformed");
     let long = sign(json!({}), json!({ "pad": "x".repeat(64 << 10) }));
     assert_eq!(world.shows(&long), "jwt_malformed");
 }
 
-/// A signature has one form, and zeros are none. Seen to fail: not yet; to be tried: with a decoder
-/// that forgives padding, `=` behind the signature was let in.
+/// A signature has one form, and zeros are none. Seen to fail: with a decoder that forgives padding
+/// and spare bits, `==` behind the signature was let in.
 #[test]
 fn fa_E08_signatures_in_another_form_are_refused() {
     let world = World::new(json!({}));
@@ -306,26 +324,28 @@ fn fa_E08_signatures_in_another_form_are_refused() {
         (encode([0; 132]), "jwt_signature"),
         (encode([[0; 32], [1; 32]].concat()), "jwt_signature"),
         (encode(der), "jwt_signature"),
+        // 65 bytes.
+        (format!("{signature}A"), "jwt_signature"),
+        (format!("{signature}AA"), "jwt_signature"),
         (format!("{signature}=="), "jwt_malformed"),
-        (format!("{signature} "), "jwt_malformed"),
+        (format!("{signature}="), "jwt_malformed"),
+        (format!("{signature}%"), "jwt_malformed"),
         (format!(" {signature}"), "jwt_malformed"),
-        (format!("{signature}\t"), "jwt_malformed"),
-        (format!("{signature}A"), "jwt_malformed"),
-        (signature.replace(['-', '_'], "+"), "jwt_malformed"),
+        (format!("{} {}", &signature[..40], &signature[40..]), "jwt_malformed"),
+        (format!("+{}", &signature[1..]), "jwt_malformed"),
+        (format!("/{}", &signature[1..]), "jwt_malformed"),
+        // Bits of the last letter that no byte has.
+        (format!("{}B", &signature[..85]), "jwt_malformed"),
     ] {
         let token = format!("{message}.{signature}");
-        let found = world.shows(&token);
-        // White space at the end belongs to the header field, not to the token.
-        let trimmed = token.trim_end() != token && found == "let in";
-        assert!(
-            found == code || trimmed || !signature.contains('+') && found != "let in",
-            "{token}: {found}"
-        );
+        assert_eq!(world.shows(&token), code, "{signature:?}");
     }
+    assert_eq!(world.shows(&token), "let in");
 }
 
-/// Encrypted tokens are not opened, whatever work they ask for. Seen to fail: not yet; to be tried:
-/// there is nothing to take away, no code decrypts tokens; the test keeps it so.
+/// Encrypted tokens are not opened, whatever work they ask for. No code decrypts tokens, so there
+/// is nothing to take away; the test keeps it so. Seen to fail: with a key derived in as many
+/// rounds as `p2c` says, before the algorithm was looked at, it did not end within a minute.
 #[test]
 fn fa_E09_encrypted_tokens_are_refused_before_any_work() {
     let world = World::new(json!({}));
@@ -342,8 +362,8 @@ fn fa_E09_encrypted_tokens_are_refused_before_any_work() {
     assert_eq!(world.calls(), 0);
 }
 
-/// Clocks may differ by the leeway, and not by a second more. Seen to fail: not yet; to be tried:
-/// with the leeway left out, or taken twice, one of these changed.
+/// Clocks may differ by the leeway, and not by a second more. Seen to fail: with the leeway of
+/// `exp` left out, or taken twice, or that of `nbf` and `iat` taken twice.
 #[test]
 fn fa_E12_clocks_may_differ_by_the_leeway_exactly() {
     for leeway in [60, 5, 0] {

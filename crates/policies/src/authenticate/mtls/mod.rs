@@ -57,7 +57,15 @@ pub(crate) static KIND: PolicyKind = PolicyKind {
     manual: crate::manual::manual!(),
     stage: Stage::Stable,
     posture: Posture { untrusted_callers: true, untrusted_upstreams: true, buffers: false },
-    codes: &[&MISSING, &UNKNOWN, &ENDED, &REVOKED, &UNCERTAIN],
+    codes: &[
+        &MISSING,
+        &UNKNOWN,
+        &ENDED,
+        &REVOKED,
+        &UNCERTAIN,
+        &policy::codes::APPLICATION_DISABLED,
+        &policy::codes::ORGANIZATION_DISABLED,
+    ],
     schema: PolicyKind::schema_of::<Settings>,
     compile,
 };
@@ -339,7 +347,7 @@ impl Mtls {
             application.may_call()?;
         }
         let grant = Grant {
-            subject: Some(client.subject.as_str().into()).filter(|it: &Box<str>| !it.is_empty()),
+            subject: Some(client.subject.as_str()).filter(|it| !it.is_empty()).map(Into::into),
             expires: Some(facts.ends),
             ..Grant::default()
         };

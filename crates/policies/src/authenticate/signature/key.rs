@@ -68,6 +68,7 @@ pub(super) struct Key {
     material: Material,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there are few, each made once")]
 enum Material {
     Secret(hmac::Key),
     Public(ParsedPublicKey),

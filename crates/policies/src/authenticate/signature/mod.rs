@@ -80,6 +80,8 @@ pub(crate) static KIND: PolicyKind = PolicyKind {
         &MULTIPLE_CREDENTIALS,
         &digest::MISMATCH,
         &digest::TOO_LARGE,
+        &policy::codes::APPLICATION_DISABLED,
+        &policy::codes::ORGANIZATION_DISABLED,
     ],
     schema: PolicyKind::schema_of::<Settings>,
     compile,

@@ -21,10 +21,8 @@ pub(super) fn input(x: &Exchange, told: &[Name], body: Option<&Held>) -> Value {
         "version": x.request.version.text(),
         "client": x.client.to_string(),
     });
-    if let Some(held) = body {
-        if let Some(request) = request.as_object_mut() {
-            request.insert("body".into(), written(held));
-        }
+    if let (Some(held), Some(request)) = (body, request.as_object_mut()) {
+        request.insert("body".into(), written(held));
     }
     let route = x.route.as_ref();
     json!({

@@ -136,6 +136,7 @@ struct UpstreamAuth {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are few, each made once")]
 enum Way {
     Fixed(Arc<dyn Credential>),
     Token(Arc<Source>),

@@ -26,11 +26,14 @@ struct Terms {
     until: u64,
 }
 
+/// What an application is subscribed to, and where that stands; mostly one.
+type Written = SmallVec<[(Terms, Origin); 1]>;
+
 /// Subscriptions by the application's name.
 #[derive(Default)]
 pub(super) struct Subscriptions {
     plans: Vec<Arc<Plan>>,
-    by_application: HashMap<Box<str>, SmallVec<[(Terms, Origin); 1]>, FxBuildHasher>,
+    by_application: HashMap<Box<str>, Written, FxBuildHasher>,
     /// Lists that many applications have in common, each made once.
     shared: HashMap<Vec<Terms>, Arc<Vec<Subscription>>, FxBuildHasher>,
 }
