@@ -85,7 +85,7 @@ impl Want {
     pub fn pause(self, limits: &InstanceLimits) -> Duration {
         let most = match self {
             Self::Memory => Duration::from_secs(RETRY_AFTER),
-            Self::Time => limits.queue_time * 3,
+            Self::Time => limits.queue_time * 6,
         };
         most.mul_f64(fastrand::f64().mul_add(0.75, 0.25))
     }

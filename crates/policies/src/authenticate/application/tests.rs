@@ -196,8 +196,8 @@ fn a_disabled_application_is_refused_whatever_it_proves_itself_with() {
             }
         }
     }
-    // Those that combine others find nobody themselves.
-    let combine = ["any_of", "all_of", "optional"];
+    // Those that combine others find nobody themselves; `oidc` asks `admit`, as `basic` does.
+    let combine = ["any_of", "all_of", "optional", "oidc"];
     let kinds = REGISTRY.kinds().iter().filter(|kind| kind.phase == Phase::Authenticate);
     let all = kinds.map(|kind| kind.name).filter(|name| !combine.contains(name));
     assert!(all.eq(ways.iter().map(|way| way.kind.name)), "a way is missing, or in another place");

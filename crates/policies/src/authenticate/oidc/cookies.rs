@@ -157,7 +157,9 @@ mod tests {
 
     fn request(values: &[&str]) -> Headers {
         let mut headers = Headers::new();
-        values.iter().for_each(|value| drop(headers.append_known(Known::Cookie, value)));
+        for value in values {
+            headers.append_known(Known::Cookie, value);
+        }
         headers
     }
 

@@ -90,6 +90,8 @@ pub(crate) static KIND: PolicyKind = PolicyKind {
         &codes::ID_TOKEN,
         &codes::TOO_LARGE,
         &codes::UNAVAILABLE,
+        &policy::codes::APPLICATION_DISABLED,
+        &policy::codes::ORGANIZATION_DISABLED,
     ],
     schema: PolicyKind::schema_of::<Settings>,
     compile: compile::compile,

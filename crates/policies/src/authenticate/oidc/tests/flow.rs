@@ -106,7 +106,9 @@ fn only_pages_are_sent_to_the_provider() {
     ] {
         let mut browser = Browser::default();
         let mut request = browser.request(method, "/page");
-        fields.iter().for_each(|(name, value)| drop(request.request.headers.append(name, value)));
+        for (name, value) in fields {
+            request.request.headers.append(name, value);
+        }
         let (end, _) = browser.send(&world, request);
         match page {
             true => assert!(end.location().starts_with(ISSUER), "{method:?} {fields:?}"),
