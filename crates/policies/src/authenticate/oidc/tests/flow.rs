@@ -106,7 +106,7 @@ fn only_pages_are_sent_to_the_provider() {
     ] {
         let mut browser = Browser::default();
         let mut request = browser.request(method, "/page");
-        for (name, value) in fields {
+        for (name, value) in &fields {
             request.request.headers.append(name, value);
         }
         let (end, _) = browser.send(&world, request);
