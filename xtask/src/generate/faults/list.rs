@@ -166,11 +166,7 @@ const CALLERS: &[Case] = &[
     case("E24", "a policy that panics, fails or takes too long"),
     case("E25", "a policy that can't hold in a new document"),
     case("E26", "the order of policies"),
-    later(
-        "E27",
-        "browser logins that are replayed, forged or bound to another",
-        "browsers can't log in yet",
-    ),
+    case("E27", "browser logins that are replayed, forged or bound to another"),
     case("E28", "tokens that are withdrawn while an answer about them is kept"),
     case("E29", "the same API by WebSocket, gRPC and HTTP/2"),
     later("E30", "origins that are reflected, null, or not allowed", "comes with `cors`"),

@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// A state counts in the browser that began the login, once, and for ten minutes. Seen to fail: not
-/// yet; to be tried: without the comparison with the cookie's state, another login's cookie was
-/// enough; without the memory of those that came back, a kept cookie opened a second session.
+/// A state counts in the browser that began the login, once, and for ten minutes. Seen to fail:
+/// without the comparison with the cookie's state, another login's cookie was enough; without the
+/// memory of those that came back, a kept cookie opened a second session.
 #[test]
 fn fa_E27_a_state_counts_once_and_in_its_own_browser() {
     let world = World::new(json!({}));
@@ -34,8 +34,8 @@ fn fa_E27_a_state_counts_once_and_in_its_own_browser() {
     }
 }
 
-/// The ID token of another login, client or key opens nothing. Seen to fail: not yet; to be tried:
-/// without the look at the nonce, the token of another login opened a session.
+/// The ID token of another login, client or key opens nothing. Seen to fail: without the look at
+/// the nonce, the token of another login opened a session.
 #[test]
 fn fa_E27_an_id_token_counts_for_its_login_and_client() {
     let world = World::new(json!({}));
@@ -80,7 +80,7 @@ fn fa_E27_an_id_token_counts_for_its_login_and_client() {
 }
 
 /// Every login has a challenge and a verifier of its own, and a code is shown with its verifier.
-/// Seen to fail: not yet; to be tried: with a fixed verifier.
+/// Seen to fail: with a fixed verifier.
 #[test]
 fn fa_E27_every_login_has_a_challenge_of_its_own() {
     let world = World::new(json!({}));
@@ -97,7 +97,7 @@ fn fa_E27_every_login_has_a_challenge_of_its_own() {
 }
 
 /// A code that the provider does not take, or that another provider sends, opens nothing. Seen to
-/// fail: not yet; to be tried: without the look at `iss`, the other provider's code was shown to
+/// fail: without the look at `iss`, the other provider's code was shown to
 /// this one.
 #[test]
 fn fa_E27_codes_that_are_used_or_anothers_open_nothing() {
@@ -127,7 +127,7 @@ fn fa_E27_codes_that_are_used_or_anothers_open_nothing() {
 }
 
 /// No bit of a session's cookie can be changed, and none of its parts can be left out. Seen to
-/// fail: not yet; to be tried: with sessions that are encoded and not sealed.
+/// fail: with sessions that are encoded and not sealed.
 #[test]
 fn fa_E27_a_session_with_one_bit_changed_is_none() {
     let world = World::new(json!({}));
@@ -152,7 +152,7 @@ fn fa_E27_a_session_with_one_bit_changed_is_none() {
 }
 
 /// A session of another client or issuer is none, though its key is the same; nor is a login one.
-/// Seen to fail: not yet; to be tried: without the owner in what the seal is bound to.
+/// Seen to fail: without the owner in what the seal is bound to.
 #[test]
 fn fa_E27_a_session_of_another_client_is_none() {
     let world = World::new(json!({}));
@@ -173,8 +173,8 @@ fn fa_E27_a_session_of_another_client_is_none() {
     assert_eq!(thief.asks(&world, "/page"), End::Refused("oidc_session_over"), "a login is none");
 }
 
-/// Browsers are sent back to this host alone, whatever was asked for. Seen to fail: not yet; to be
-/// tried: without a bound on what is come back to.
+/// Browsers are sent back to this host alone, whatever was asked for. Seen to fail: without a bound
+/// on what is come back to.
 #[test]
 fn fa_E27_nobody_is_sent_elsewhere() {
     let world = World::new(json!({}));
@@ -193,8 +193,8 @@ fn fa_E27_nobody_is_sent_elsewhere() {
     assert_eq!(browser.comes_back(&world, &told, json!({})), End::To(format!("{ORIGIN}/bye")));
 }
 
-/// Nothing that is shown of a policy has a secret, a token or a key in it. Seen to fail: not yet;
-/// to be tried: without `code` among the names that logs mask.
+/// Nothing that is shown of a policy has a secret, a token or a key in it. Seen to fail: without
+/// `code` among the names that logs mask.
 #[test]
 fn fa_E27_no_secret_is_shown() {
     let world = World::new(json!({ "forward_access_token": true }));
