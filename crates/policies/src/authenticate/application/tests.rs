@@ -57,6 +57,7 @@ fn certificate() -> ClientCertificate {
 
 /// All ways there are.
 fn ways(certificate: &ClientCertificate) -> Vec<Way> {
+    let [introspected, authorized] = asked();
     let hash = "$2b$04$DfWKlDnNxfexwK8uF/Xkve9IkGgCgqeM1EnOVMAXzxFztpaWLYdM2";
     let digits = |bytes: [u8; 32]| bytes.map(|byte| format!("{byte:02x}")).concat();
     let key = SigningKey::from_secret(SECRET.as_bytes(), Algorithm::HS256).unwrap();
@@ -66,10 +67,6 @@ fn ways(certificate: &ClientCertificate) -> Vec<Way> {
     let hmac = mac(&format!("date: {date}"));
     let parameters = format!("();created={NOW};keyid=\"shop\"");
     let signed_here = mac(&format!("\"@signature-params\": {parameters}"));
-    let says = |body: &str, headers: &[(&str, &str)]| {
-        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        Some(Answer { status: 200, headers: headers.collect(), body: body.to_owned().into() })
-    };
     let keys = json!([{ "id": "shop", "secret": SECRET, "application": "shop" }]);
     let mut more_keys = keys.clone();
     more_keys[0]["algorithm"] = "hmac-sha256".into();
@@ -109,6 +106,19 @@ fn ways(certificate: &ClientCertificate) -> Vec<Way> {
                 ("signature", format!("a=:{signed_here}:")),
             ],
         ),
+        introspected,
+        authorized,
+        way(&anonymous::KIND, json!({ "application": "shop" }), []),
+    ]
+}
+
+/// Those that ask a server.
+fn asked() -> [Way; 2] {
+    let says = |body: &str, headers: &[(&str, &str)]| {
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Some(Answer { status: 200, headers: headers.collect(), body: body.to_owned().into() })
+    };
+    [
         Way {
             answer: says(r#"{"active":true,"client_id":"shop"}"#, &[]),
             ..way(
@@ -128,7 +138,6 @@ fn ways(certificate: &ClientCertificate) -> Vec<Way> {
                 [],
             )
         },
-        way(&anonymous::KIND, json!({ "application": "shop" }), []),
     ]
 }
 
