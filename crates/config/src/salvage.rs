@@ -12,6 +12,10 @@ use crate::v1::Document;
 /// Tries to make a document of what is left; each takes out one item more.
 const TRIES: usize = 16;
 
+/// Fields of a document whose items others refer to by name.
+const REFERRED: [&str; 7] =
+    ["listeners", "upstreams", "apis", "applications", "organizations", "plans", "long_lists"];
+
 /// What was left out of a document.
 #[derive(Clone, Debug, Default)]
 pub struct LeftOut {
@@ -81,7 +85,10 @@ fn culprit(root: &Node, place: Place) -> Option<Culprit> {
                 false => Culprit::Item(number, item),
             });
         }
-        if field.place.holds(place) || field.value.place.holds(place) {
+        let is_list = matches!(field.value.kind, Kind::List(_));
+        // Inside a list but in none of its items, it went with another one.
+        let inside = !is_list && field.value.place.holds(place);
+        if field.place.holds(place) || inside || field.value.place == place {
             return Some(Culprit::Field(number));
         }
     }
@@ -103,11 +110,20 @@ fn remove(root: &mut Node, culprit: &Culprit, place: Place, left_out: &mut LeftO
     let Kind::Map(fields) = &mut root.kind else { return None };
     match *culprit {
         Culprit::Field(number) => {
+            // What others refer to can't be done without: nobody knows what was in it.
+            if REFERRED.contains(&fields.get(number)?.key.as_str()) {
+                return None;
+            }
             fields.remove(number);
         }
         Culprit::Item(list, item) => {
-            let Kind::List(items) = &mut fields.get_mut(list)?.value.kind else { return None };
+            let field = fields.get_mut(list)?;
+            let Kind::List(items) = &mut field.value.kind else { return None };
             let name = items.remove(item).get("name").and_then(Node::as_text).map(str::to_owned);
+            // Of one without a name, nobody knows who refers to it.
+            if name.is_none() && REFERRED.contains(&field.key.as_str()) {
+                return None;
+            }
             left_out.names.extend(name);
             // An empty list says something else than a list that is not known.
             if items.is_empty() {

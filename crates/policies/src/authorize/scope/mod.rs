@@ -71,7 +71,7 @@ static INSUFFICIENT: Code = Code {
 };
 
 /// Policies whose callers show a bearer token (RFC 6750), and are to be told by its rules.
-const BEARERS: &[&str] = &["jwt", "introspect", "oauth"];
+const BEARERS: &[&str] = &["jwt", "introspect"];
 
 /// Which scopes are needed.
 #[derive(Debug, Deserialize, JsonSchema)]
