@@ -248,8 +248,17 @@ async fn grpc_goes_to_no_server_without_http2() {
 #[tokio::test]
 async fn who_does_not_answer_in_time_is_late_and_the_connection_ends() {
     let (listener, url) = listener().await;
+    let called = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
     let slow = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
+        // Tests beside this one may still look for who had the port before.
+        let mut stream = loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 4096];
+            let count = stream.read(&mut asked).await.unwrap_or_default();
+            if String::from_utf8_lossy(&asked[..count]).contains(&called) {
+                break stream;
+            }
+        };
         let head = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n";
         stream.write_all(head).await.unwrap();
         // A byte now and then keeps nobody waiting longer.

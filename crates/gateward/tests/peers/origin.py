@@ -23,9 +23,16 @@ NEXT = threading.Semaphore(0)
 
 class Origin(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body in one write: killed between two, it would have answered half, which no retry mends.
+    wbufsize = -1
 
     def log_message(self, *_):
         pass
+
+    def handle_expect_100(self):
+        goes_on = super().handle_expect_100()
+        self.wfile.flush()
+        return goes_on
 
     def body(self):
         if self.headers.get("Transfer-Encoding") == "chunked":
@@ -66,6 +73,7 @@ class Origin(BaseHTTPRequestHandler):
             self.send_header("Content-Type", "text/event-stream")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
+            self.wfile.flush()
             for number in range(3):
                 NEXT.acquire()
                 event = f"data: {number}\n\n".encode()

@@ -36,6 +36,8 @@
 //! Of its answer the upstream gets the fields in `upstream_headers` and nothing else. What clients
 //! send under these names is removed from every request of the document, in every spelling, whether
 //! the authorizer answers with such a field or not. The client gets those in `client_headers`.
+//! Over gRPC that is all that is taken from a yes: what it says of query parameters
+//! (`query_parameters_to_set`, `query_parameters_to_remove`) and dynamic metadata has no effect.
 //!
 //! It runs with the policies that authenticate, as it may say who calls: with `identify` the fields
 //! named there become the caller that later policies see, and a yes without `subject` is no answer.
