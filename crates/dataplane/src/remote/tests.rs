@@ -42,8 +42,8 @@ fn plain() -> Arc<dyn Remote> {
     Remotes::default().to(trusting(None, None))
 }
 
-/// Calls per connection at least, where connections are kept. A call that comes as the last one ends may
-/// not find its connection put back yet, and make one more.
+/// Calls per connection at least, where connections are kept. A call that comes as the last one
+/// ends may not find its connection put back yet, and make one more.
 const CALLS_EACH: usize = 2;
 
 /// A listener, and the URL of what it listens at.
