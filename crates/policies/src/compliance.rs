@@ -94,6 +94,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "cedar",
             "opa",
             "rate",
+            "schema",
             "jwks",
             "header",
             "identity",

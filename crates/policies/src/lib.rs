@@ -11,6 +11,7 @@ mod manual;
 mod ring;
 mod schema;
 mod secret_names;
+mod strict_json;
 mod structured;
 
 /// What is recorded, around everything.
@@ -60,6 +61,10 @@ mod authorize {
 mod limit {
     pub(crate) mod rate;
 }
+/// What is malformed or hostile.
+mod protect {
+    pub(crate) mod schema;
+}
 /// Answers without the upstream.
 mod reply {
     pub(crate) mod jwks;
@@ -102,6 +107,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &authorize::cedar::KIND,         // policies in Cedar
     &authorize::opa::KIND,           // rules in Rego
     &limit::rate::KIND,              // how many calls in a window
+    &protect::schema::KIND,          // bodies that fit a JSON Schema
     &reply::jwks::KIND,              // the keys that identity_jwt signs with
     &transform::header::KIND,        // set, add, remove header fields
     &transform::identity::KIND,      // who calls, for the upstream

@@ -50,8 +50,9 @@ pub struct Exchange {
     pub upstream: UpstreamFacts,
     /// Why it was refused, if it was.
     pub refusal: Option<&'static Code>,
-    /// What the refusal has to say for operators; never sent to callers.
-    pub refusal_note: Option<Box<str>>,
+    /// What there is to say of it for operators: why it was refused, or would have been. Never sent
+    /// to callers.
+    pub note: Option<Box<str>>,
     /// How long what took.
     pub times: Times,
     /// Bytes of the request's body received.
@@ -84,7 +85,7 @@ impl Exchange {
             credential: None,
             upstream: UpstreamFacts::default(),
             refusal: None,
-            refusal_note: None,
+            note: None,
             times: Times::default(),
             bytes_in: 0,
             bytes_out: 0,
@@ -108,7 +109,7 @@ impl Exchange {
         self.credential = None;
         self.upstream = UpstreamFacts::default();
         self.refusal = None;
-        self.refusal_note = None;
+        self.note = None;
         self.times = Times::default();
         self.bytes_in = 0;
         self.bytes_out = 0;

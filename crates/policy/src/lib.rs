@@ -39,6 +39,6 @@ pub use log::{LogDestination, LogTarget};
 pub use phase::Phase;
 pub use plan::{Cover, Plan, PlanPart, Subscription};
 pub use policy::Policy;
-pub use refusal::{Code, Fault, Refusal, codes};
+pub use refusal::{Code, Fault, Refusal, Violation, codes};
 pub use remote::{Answer, Call, Chore, Remote, Unanswered};
 pub use step::{Flow, Step};

@@ -34,6 +34,17 @@ pub struct Code {
     pub cure: &'static str,
 }
 
+/// One thing that is wrong in what was sent; one of the problem document's `errors`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Where, in what was sent: a JSON Pointer (RFC 6901); empty for all of it.
+    pub pointer: Box<str>,
+    /// The rule that it breaks: a JSON Pointer into the schema.
+    pub rule: Box<str>,
+    /// What is wrong. Nothing of the value that was sent is in it.
+    pub what: Box<str>,
+}
+
 /// An answer instead of the upstream's.
 #[derive(Debug)]
 pub struct Refusal {
@@ -43,8 +54,10 @@ pub struct Refusal {
     pub detail: Option<Box<str>>,
     /// More for operators; logged, never sent.
     pub note: Option<Box<str>>,
+    /// What is wrong in what was sent, one by one, as many as are told.
+    pub violations: Vec<Violation>,
     /// Header fields that go with it: `Retry-After`, `WWW-Authenticate`, `Allow`.
-    pub headers: SmallVec<[(&'static str, Box<str>); 2]>,
+    pub headers: SmallVec<[(&'static str, Box<str>); 1]>,
     /// Whether the connection ends with it, because where its next message starts is in doubt.
     pub close: bool,
     /// Whether nothing was shown that the policy could judge: another way to prove who calls may be
@@ -55,8 +68,15 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal for this reason.
     pub fn new(code: &'static Code) -> Self {
-        let headers = SmallVec::new();
-        Self { code, detail: None, note: None, headers, close: false, absent: false }
+        Self {
+            code,
+            detail: None,
+            note: None,
+            violations: Vec::new(),
+            headers: SmallVec::new(),
+            close: false,
+            absent: false,
+        }
     }
 
     /// Says more to the caller.
@@ -70,6 +90,13 @@ impl Refusal {
     #[must_use]
     pub fn note(mut self, note: impl Into<Box<str>>) -> Self {
         self.note = Some(note.into());
+        self
+    }
+
+    /// Says what is wrong, one by one.
+    #[must_use]
+    pub fn violations(mut self, violations: Vec<Violation>) -> Self {
+        self.violations = violations;
         self
     }
 

@@ -19,6 +19,7 @@ pub const VERSIONS: &[(&str, &str)] = &[
     ("digest", "Cedar's parser generator hashes with an older one; build time only"),
     ("block-buffer", "follows digest"),
     ("crypto-common", "follows digest"),
+    ("getrandom", "the hasher of jsonschema's tables takes its seed from an older one"),
     ("itertools", "Cedar's parser generator has an older one; build time only"),
     ("unicode-width", "Cedar's messages are laid out with an older one than ours"),
 ];

@@ -17,12 +17,22 @@ struct Problem<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'r str>,
     instance: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Fault<'r>>,
+}
+
+/// One thing that is wrong, as RFC 9457 §3 has it in its example.
+#[derive(Serialize)]
+struct Fault<'r> {
+    detail: &'r str,
+    pointer: &'r str,
+    rule: &'r str,
 }
 
 /// Puts a refusal in place of the exchange's response. True if the connection is to be closed after
 /// it.
 pub(crate) fn refuse(x: &mut Exchange, refusal: Refusal) -> bool {
-    let Refusal { code, detail, note, headers, close, absent: _ } = refusal;
+    let Refusal { code, detail, note, violations, headers, close, absent: _ } = refusal;
     let response = &mut x.response;
     response.clear();
     response.status = Status::new(code.status).unwrap_or_default();
@@ -37,6 +47,10 @@ pub(crate) fn refuse(x: &mut Exchange, refusal: Refusal) -> bool {
             code: code.name,
             detail: detail.as_deref(),
             instance: format!("urn:uuid:{}", x.id),
+            errors: violations
+                .iter()
+                .map(|one| Fault { detail: &one.what, pointer: &one.pointer, rule: &one.rule })
+                .collect(),
         };
         response.body = Body::from(serde_json::to_vec(&problem).unwrap_or_default());
     }
@@ -46,7 +60,7 @@ pub(crate) fn refuse(x: &mut Exchange, refusal: Refusal) -> bool {
     response.headers.set_known(Known::ProxyStatus, proxy_status(code));
     response.headers.set_known(Known::CacheControl, "no-store");
     x.refusal = Some(code);
-    x.refusal_note = note;
+    x.note = note.or(x.note.take());
     close
 }
 
@@ -105,7 +119,7 @@ mod tests {
         );
         assert!(!headers.has(Known::SetCookie), "nothing of the upstream's answer is left");
         assert_eq!(x.refusal, Some(&codes::METHOD_NOT_ALLOWED));
-        assert_eq!(x.refusal_note.as_deref(), Some("secret"));
+        assert_eq!(x.note.as_deref(), Some("secret"));
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl RefusedLines {
             route,
             upstream = x.upstream.name.as_deref(),
             endpoint = x.upstream.endpoint.as_deref(),
-            note = x.refusal_note.as_deref().map(|note| tracing::field::debug(cut(note))),
+            note = x.note.as_deref().map(|note| tracing::field::debug(cut(note))),
             untold = (untold > 0).then_some(untold),
             "refused: {}",
             code.title

@@ -104,7 +104,7 @@ fn said(ran: &[ChainStep], times: usize) -> String {
         for _ in 0..times {
             let mut x = exchange(None, 404);
             x.refusal = Some(&codes::ROUTE_NOT_FOUND);
-            x.refusal_note = Some("a note\nof two \u{1b}[31mlines".into());
+            x.note = Some("a note\nof two \u{1b}[31mlines".into());
             x.request.headers.append("Authorization", "Bearer hunter2");
             x.request.target.path = "/a\u{1b}[2J\nforged line".into();
             finish(&core, &running, &mut x, ran.iter());

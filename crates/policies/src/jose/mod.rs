@@ -10,7 +10,6 @@ mod key;
 mod pem;
 mod set;
 mod sign;
-mod strict;
 mod token;
 
 pub(crate) use algorithm::Algorithm;
@@ -20,8 +19,8 @@ pub(crate) use set::KeySet;
 pub(crate) use sign::{SigningKey, jwks};
 pub(crate) use token::{Bad, Token};
 
+pub(crate) use crate::strict_json::object;
 pub(crate) use base64url::{decode, encode};
-pub(crate) use strict::object;
 
 #[cfg(test)]
 mod tests;

@@ -145,7 +145,7 @@ impl Field {
         match self {
             Self::Status => line.number(key, u64::from(exchange.response.status.code())),
             Self::Code => maybe(line, key, exchange.refusal.map(|code| code.name)),
-            Self::Note => maybe(line, key, exchange.refusal_note.as_deref()),
+            Self::Note => maybe(line, key, exchange.note.as_deref()),
             Self::Complete if !exchange.complete => line.bool(key, false),
             Self::Duration => line.millis(key, exchange.times.total),
             Self::BytesIn => line.number(key, exchange.bytes_in),

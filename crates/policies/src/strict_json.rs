@@ -1,5 +1,5 @@
 //! JSON in which each member stands once: what two readers could take for different things is
-//! refused (RFC 7515 §4, RFC 8725 §2.5).
+//! refused (RFC 8259 §4, RFC 7515 §4, RFC 8725 §2.5).
 
 use std::fmt;
 
@@ -12,13 +12,21 @@ const DEPTH: u8 = 16;
 /// The object that `bytes` are; none where they are none, hold a member twice, or are nested too
 /// deep.
 pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict(DEPTH).deserialize(&mut reader).ok()?;
-    reader.end().ok()?;
-    match value {
+    match value(bytes, DEPTH).ok()? {
         Value::Object(members) => Some(members),
         _ => None,
     }
+}
+
+/// The value that `bytes` are, nested at most `depth` deep.
+///
+/// # Errors
+/// They are none, hold a member twice, or are nested deeper.
+pub(crate) fn value(bytes: &[u8], depth: u8) -> serde_json::Result<Value> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = Strict(depth).deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(value)
 }
 
 /// Reads a value that is nested at most this deep.

@@ -1,0 +1,222 @@
+//! Lets only bodies through that fit a JSON Schema.
+//!
+//! The schema stands in the document or in a file of its own, in the draft that its `$schema` names
+//! or else 2020-12. A body that does not fit is refused with 400 before the upstream hears of it;
+//! the answer's `errors` say where, which rule of the schema, and what is wrong:
+//!
+//! ```yaml
+//! apis:
+//!   - name: orders
+//!     path: /orders
+//!     upstream: http://127.0.0.1:9001
+//!     policies:
+//!       - schema:
+//!           schema:
+//!             type: object
+//!             required: [article, quantity]
+//!             additionalProperties: false
+//!             properties:
+//!               article: { type: string, pattern: "^[A-Z]{3}-[0-9]+$" }
+//!               quantity: { type: integer, minimum: 1 }
+//! ```
+//!
+//! ```json
+//! {"code":"body_invalid","status":400,"errors":[
+//!   {"detail":"it is less than the minimum of 1","pointer":"/quantity",
+//!    "rule":"/properties/quantity/minimum"}]}
+//! ```
+//!
+//! The whole body is held back until it is known to fit, at most `max` bytes of it; the upstream
+//! gets it as it came. It must be JSON that two readers can't take for different things: each
+//! member once, nothing behind it, nested at most 64 deep. A body of another `Content-Type`, or a
+//! compressed one, is refused with 415 unless `other_types: pass` is written.
+//!
+//! A request without a body passes, but for `POST`, `PUT` and `PATCH`, which need `optional: true`
+//! for it. With `mode: report` nothing is refused: what would have been stands as `note` in the
+//! access log. That is how a schema is tried on traffic before it is enforced.
+//!
+//! Schemas may refer to others by `$ref`: to what is in themselves, or to files that `references`
+//! lists by the URI they are referred to. Nothing is ever fetched. Patterns run in linear time,
+//! so those that look around or back are refused when the document is checked.
+
+mod settings;
+mod validator;
+
+use std::sync::Arc;
+
+use base::{Pointer, Problems};
+use policy::message::{Body, Known, Method, Request};
+use policy::{
+    Code, Compile, Exchange, Fault, Flow, Phase, Policy, PolicyKind, Posture, Refusal, Stage, Step,
+    codes,
+};
+use serde_json::Value;
+
+use self::settings::{Mode, Other, Settings};
+use self::validator::Validator;
+use crate::strict_json;
+
+pub(crate) static KIND: PolicyKind = PolicyKind {
+    name: "schema",
+    phase: Phase::Protect,
+    manual: crate::manual::manual!(),
+    stage: Stage::Preview,
+    posture: Posture { untrusted_callers: true, untrusted_upstreams: true, buffers: true },
+    codes: &[&INVALID, &UNREADABLE, &MISSING, &TYPE, &codes::BODY_TOO_LARGE],
+    schema: PolicyKind::schema_of::<Settings>,
+    compile,
+};
+
+static INVALID: Code = Code {
+    name: "body_invalid",
+    status: 400,
+    grpc: 3,
+    title: "The body does not fit its schema",
+    proxy_error: "http_request_denied",
+    fault: Fault::Caller,
+    cure: "Send what the API's documentation asks for; `errors` says where, which rule, and what \
+           is wrong.",
+};
+
+static UNREADABLE: Code = Code {
+    name: "body_not_json",
+    status: 400,
+    grpc: 3,
+    title: "The body is no JSON, or could be read in two ways",
+    proxy_error: "http_request_denied",
+    fault: Fault::Caller,
+    cure: "Send one JSON value in UTF-8, each member of an object once, nested at most 64 deep.",
+};
+
+static MISSING: Code = Code {
+    name: "body_missing",
+    status: 400,
+    grpc: 3,
+    title: "The request needs a body",
+    proxy_error: "http_request_denied",
+    fault: Fault::Caller,
+    cure: "Send a JSON body; operators allow requests without one by `optional: true`.",
+};
+
+static TYPE: Code = Code {
+    name: "body_type_unsupported",
+    status: 415,
+    grpc: 3,
+    title: "Only JSON is taken here",
+    proxy_error: "http_request_denied",
+    fault: Fault::Caller,
+    cure: "Send one Content-Type, application/json or one that ends in +json, and no \
+           Content-Encoding; operators let others through by `other_types: pass`.",
+};
+
+/// Deepest nesting of a body.
+const DEPTH: u8 = 64;
+
+/// Looks whether bodies fit.
+#[derive(Debug)]
+struct Schema {
+    validator: Validator,
+    mode: Mode,
+    optional: bool,
+    other: Other,
+    most: usize,
+    told: usize,
+}
+
+fn compile(
+    settings: &Value,
+    at: &Pointer,
+    cx: &mut Compile<'_>,
+) -> Result<Arc<dyn Policy>, Problems> {
+    let settings: Settings = PolicyKind::settings(settings, at)?;
+    Ok(Arc::new(Schema {
+        validator: settings.validator(cx.world, at)?,
+        mode: settings.mode,
+        optional: settings.optional,
+        other: settings.other_types,
+        most: usize::try_from(settings.max.0).unwrap_or(usize::MAX),
+        told: settings.told(),
+    }))
+}
+
+impl Policy for Schema {
+    fn on_request<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
+        let request = &mut exchange.request;
+        if request.body.is_empty() {
+            let needed = matches!(request.method, Method::Post | Method::Put | Method::Patch);
+            let said = if needed && !self.optional { Err(Refusal::new(&MISSING)) } else { Ok(()) };
+            return Step::Done(self.settle(exchange, said));
+        }
+        if !is_json(request) {
+            let said = match self.other {
+                Other::Pass => Ok(()),
+                Other::Refuse => Err(Refusal::new(&TYPE)),
+            };
+            return Step::Done(self.settle(exchange, said));
+        }
+        if let Body::Full(bytes) = &request.body {
+            let said = self.judge(bytes, true);
+            return Step::Done(self.settle(exchange, said));
+        }
+        Step::Wait(Box::pin(async move {
+            if exchange.request.body.remaining().is_some_and(|length| length > self.most as u64) {
+                let said = Err(self.too_large());
+                return self.settle(exchange, said);
+            }
+            match exchange.request.body.hold(self.most).await {
+                Ok(held) => {
+                    let said = self.judge(&held.bytes, held.whole);
+                    self.settle(exchange, said)
+                }
+                Err(broken) => Flow::Refuse(Box::new(broken.into())),
+            }
+        }))
+    }
+}
+
+impl Schema {
+    fn judge(&self, body: &[u8], whole: bool) -> Result<(), Refusal> {
+        if !whole || body.len() > self.most {
+            return Err(self.too_large());
+        }
+        // One that turned out to be empty only at its end.
+        if body.is_empty() && self.optional {
+            return Ok(());
+        }
+        let value = strict_json::value(body, DEPTH)
+            .map_err(|error| Refusal::new(&UNREADABLE).detail(error.to_string()))?;
+        let violations = self.validator.judge(&value, self.told);
+        let Some(first) = violations.first() else { return Ok(()) };
+        let note = format!("`{}`: {} (`{}`)", first.pointer, first.what, first.rule);
+        let told = if self.told == 0 { Vec::new() } else { violations };
+        Err(Refusal::new(&INVALID).note(note).violations(told))
+    }
+
+    fn too_large(&self) -> Refusal {
+        let detail = format!("at most {} bytes are looked at here", self.most);
+        Refusal::new(&codes::BODY_TOO_LARGE).detail(detail)
+    }
+
+    /// Refuses, or says what would have been refused.
+    fn settle(&self, exchange: &mut Exchange, said: Result<(), Refusal>) -> Flow {
+        match (said, self.mode) {
+            (Ok(()), _) => Flow::Continue,
+            (Err(refusal), Mode::Refuse) => Flow::Refuse(Box::new(refusal)),
+            (Err(refusal), Mode::Report) => {
+                let why = refusal.note.or(refusal.detail).unwrap_or_default();
+                exchange.note = Some(format!("reported: {}: {why}", refusal.code.name).into());
+                Flow::Continue
+            }
+        }
+    }
+}
+
+/// Whether a body says of itself, once, that it is JSON as it stands.
+fn is_json(request: &Request) -> bool {
+    let mut types = request.headers.all(Known::ContentType);
+    let (Some(only), None) = (types.next(), types.next()) else { return false };
+    let kind = only.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let json = kind.eq_ignore_ascii_case(b"application/json")
+        || kind.len() > 5 && kind.to_ascii_lowercase().ends_with(b"+json");
+    json && !request.headers.has(Known::ContentEncoding)
+}
