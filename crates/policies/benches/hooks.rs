@@ -4,6 +4,7 @@
 //! without the cost of making the exchange ready. Numbers are for comparing one build with another
 //! on one machine.
 
+mod messages;
 mod tokens;
 
 use std::hint::black_box;
@@ -52,6 +53,7 @@ fn main() {
     many_keys(base);
     credentials(base);
     tokens::report_all(base);
+    messages::report_all(base);
     for text in [
         "request.method == \"GET\"",
         "request.path.startsWith(\"/a\") && request.headers[\"accept\"] != \"\"",

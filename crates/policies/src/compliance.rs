@@ -71,6 +71,7 @@ fn the_table_stands_in_the_order_policies_run() {
         names,
         [
             "access_log",
+            "cors",
             "ip",
             "body_size",
             "api_key",

@@ -21,6 +21,7 @@ mod watch {
 /// Before anyone is known.
 mod admit {
     pub(crate) mod body_size;
+    pub(crate) mod cors;
     pub(crate) mod ip;
 }
 /// Who is calling.
@@ -84,6 +85,7 @@ mod upstream {
 /// Every policy there is.
 pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &watch::access_log::KIND,        // a JSON line per exchange
+    &admit::cors::KIND,              // which web pages may call
     &admit::ip::KIND,                // who may come, by address
     &admit::body_size::KIND,         // how long a body may be
     &authenticate::api_key::KIND,    // who has this key

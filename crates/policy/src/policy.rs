@@ -29,6 +29,13 @@ pub trait Policy: fmt::Debug + Send + Sync {
         let _ = exchange;
     }
 
+    /// Whether `on_request` answers or refuses every CORS preflight ([`Request::preflight`]), so
+    /// that none goes on. Then they take the route of the request they ask for, whatever methods it
+    /// takes.
+    fn answers_preflights(&self) -> bool {
+        false
+    }
+
     /// Takes out of `request` what this policy would read a credential from and keep from the
     /// upstream. Called, in place of the hooks, where callers may prove themselves in several ways
     /// and another one let this caller in. Of a field that others use too, only what is its own:

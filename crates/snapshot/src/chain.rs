@@ -9,6 +9,8 @@ impl Chain {
         let mut steps: Vec<ChainStep> = levels.iter().copied().flatten().cloned().collect();
         // Stable, and `watch` is the first of the phases: it is around all the others.
         steps.sort_by_key(|step| step.phase);
-        Self { steps: steps.into() }
+        let answers = |step: &ChainStep| step.when.is_none() && step.policy.answers_preflights();
+        let answers_preflights = steps.iter().any(answers);
+        Self { steps: steps.into(), answers_preflights }
     }
 }

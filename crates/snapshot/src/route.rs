@@ -63,6 +63,8 @@ pub struct Route {
 pub struct Chain {
     /// The policies.
     pub steps: Box<[ChainStep]>,
+    /// Whether one of them answers every CORS preflight itself.
+    pub answers_preflights: bool,
 }
 
 /// One policy of a chain.

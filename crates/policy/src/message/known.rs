@@ -152,6 +152,10 @@ fn same(name: Option<u64>, text: Option<u64>) -> bool {
 known! {
     Accept = "accept",
     AcceptEncoding = "accept-encoding",
+    AccessControlAllowOrigin = "access-control-allow-origin",
+    AccessControlRequestHeaders = "access-control-request-headers",
+    AccessControlRequestMethod = "access-control-request-method",
+    AccessControlRequestPrivateNetwork = "access-control-request-private-network",
     Allow = "allow",
     Authorization = "authorization",
     CacheControl = "cache-control",
@@ -191,6 +195,7 @@ known! {
     TransferEncoding = "transfer-encoding",
     Upgrade = "upgrade",
     UserAgent = "user-agent",
+    Vary = "vary",
     Via = "via",
     WwwAuthenticate = "www-authenticate",
     XForwardedFor = "x-forwarded-for",

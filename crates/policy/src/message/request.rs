@@ -153,6 +153,15 @@ impl Request {
         self.expects_continue = false;
     }
 
+    /// The method that a CORS preflight asks for (Fetch, "CORS-preflight fetch"); none if it is
+    /// none.
+    pub fn preflight(&self) -> Option<Method> {
+        if self.method != Method::Options || !self.headers.has(Known::Origin) {
+            return None;
+        }
+        Method::new(self.headers.get(Known::AccessControlRequestMethod)?)
+    }
+
     /// Whether it is a gRPC call: its refusals are gRPC statuses and its upstream speaks HTTP/2.
     pub fn is_grpc(&self) -> bool {
         self.headers.get(Known::ContentType).is_some_and(|value| {

@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use policy::Values;
-use policy::message::Request;
+use policy::message::{Method, Request};
 
 use crate::Route;
 use crate::snapshot::place;
@@ -77,15 +77,35 @@ impl Router {
     }
 
     /// The route that `request` takes on listener number `listener`. Where its path's parameters
-    /// stand is put into `values`, which is emptied first.
+    /// stand is put into `values`, which is emptied first. A preflight takes the route of the
+    /// request that it asks for, where that route answers preflights.
     pub fn find<'s>(
         &'s self,
         listener: usize,
         request: &Request,
         values: &mut Values,
     ) -> Found<'s> {
+        if let Some(asked) = request.preflight() {
+            match self.find_for(listener, request, asked, values) {
+                Found::Route(route) if route.chain.answers_preflights => {
+                    return Found::Route(route);
+                }
+                _ => {}
+            }
+        }
+        self.find_for(listener, request, request.method, values)
+    }
+
+    /// The route that `request` would take if its method were `method`.
+    fn find_for<'s>(
+        &'s self,
+        listener: usize,
+        request: &Request,
+        method: Method,
+        values: &mut Values,
+    ) -> Found<'s> {
         values.clear();
-        let mut walk = Walk::new(&self.nodes, &self.rules, listener, request);
+        let mut walk = Walk::new(&self.nodes, &self.rules, listener, request, method);
         let host = request.target.authority.host();
         for root in self.hosts.roots(host, &self.nodes) {
             let Some(rule) = walk.from(root) else { continue };

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::num::NonZeroU32;
 use std::ops::Range;
 
-use policy::message::Request;
+use policy::message::{Method, Request};
 use smallvec::SmallVec;
 
 use super::children::Children;
@@ -181,6 +181,7 @@ pub(super) struct Walk<'s, 'r> {
     rules: &'s [Rule],
     listener: usize,
     request: &'r Request,
+    method: Method,
     path: &'r str,
     /// Where the parameters' values stand so far.
     values: SmallVec<[(u32, u32); PARAMS_MAX]>,
@@ -189,10 +190,16 @@ pub(super) struct Walk<'s, 'r> {
 }
 
 impl<'s, 'r> Walk<'s, 'r> {
-    pub fn new(nodes: &'s Nodes, rules: &'s [Rule], listener: usize, request: &'r Request) -> Self {
+    pub fn new(
+        nodes: &'s Nodes,
+        rules: &'s [Rule],
+        listener: usize,
+        request: &'r Request,
+        method: Method,
+    ) -> Self {
         let path = request.target.path.as_str();
         let (values, allow) = (SmallVec::new(), Allow::default());
-        Self { nodes, rules, listener, request, path, values, allow }
+        Self { nodes, rules, listener, request, method, path, values, allow }
     }
 
     /// The rule that matches first in the tree at `root`.
@@ -274,7 +281,7 @@ impl<'s, 'r> Walk<'s, 'r> {
         if !matches {
             return None;
         }
-        if !rule.takes(self.request.method) {
+        if !rule.takes(self.method) {
             rule.methods.iter().for_each(|method| self.allow.add(*method));
             return None;
         }

@@ -1,0 +1,60 @@
+//! What depends on what a message is: calls of web pages, and bodies that are looked into.
+
+use bytes::Bytes;
+use policy::message::{Body, Known};
+use serde_json::{Value, json};
+
+use super::{Bench, ready, report, time};
+
+/// Reports them; `base` is what making the exchange ready costs.
+pub fn report_all(base: f64) {
+    let cors = Bench::new("cors", &json!({ "origins": ["https://shop.example.com"] }));
+    let cost = time(|exchange| {
+        ready(exchange);
+        exchange.request.headers.append_known(Known::Origin, "https://shop.example.com");
+        cors.run(exchange);
+    });
+    report("cors, a page's call", cost - base);
+
+    let schema = Bench::new("schema", &json!({ "schema": schema() }));
+    let body = Bytes::from(order().to_string());
+    let cost = time(|exchange| {
+        ready(exchange);
+        exchange.request.headers.append_known(Known::ContentType, "application/json");
+        exchange.request.body = Body::Full(body.clone());
+        schema.run(exchange);
+        assert!(exchange.note.is_none(), "the body fits");
+    });
+    report(&format!("schema, {} bytes of JSON", body.len()), cost - base);
+}
+
+/// An order of about a KiB.
+fn order() -> Value {
+    let line = |number: usize| json!({ "article": format!("ABC-{number}"), "quantity": number, "price": 9.99, "note": null });
+    let lines: Vec<Value> = (1..=14).map(line).collect();
+    json!({ "id": "2eb8aa08-aa98-11ea-b4aa-73b441d16380", "customer": "ann@example.com",
+        "ordered": "2026-11-26T21:00:00Z", "lines": lines })
+}
+
+fn schema() -> Value {
+    json!({
+        "type": "object",
+        "required": ["id", "customer", "lines"],
+        "additionalProperties": false,
+        "properties": {
+            "id": { "type": "string", "format": "uuid" },
+            "customer": { "type": "string", "format": "email" },
+            "ordered": { "type": "string", "format": "date-time" },
+            "lines": { "type": "array", "minItems": 1, "maxItems": 100, "items": {
+                "type": "object",
+                "required": ["article", "quantity"],
+                "properties": {
+                    "article": { "type": "string", "pattern": "^[A-Z]{3}-[0-9]+$" },
+                    "quantity": { "type": "integer", "minimum": 1 },
+                    "price": { "type": "number", "exclusiveMinimum": 0 },
+                    "note": { "type": ["string", "null"], "maxLength": 100 },
+                },
+            } },
+        },
+    })
+}
