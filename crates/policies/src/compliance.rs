@@ -95,6 +95,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "cedar",
             "opa",
             "rate",
+            "concurrency",
             "schema",
             "jwks",
             "header",

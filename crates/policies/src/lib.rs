@@ -60,6 +60,9 @@ mod authorize {
 }
 /// How much.
 mod limit {
+    mod by;
+
+    pub(crate) mod concurrency;
     pub(crate) mod rate;
 }
 /// What is malformed or hostile.
@@ -109,6 +112,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &authorize::cedar::KIND,         // policies in Cedar
     &authorize::opa::KIND,           // rules in Rego
     &limit::rate::KIND,              // how many calls in a window
+    &limit::concurrency::KIND,       // how many calls at once
     &protect::schema::KIND,          // bodies that fit a JSON Schema
     &reply::jwks::KIND,              // the keys that identity_jwt signs with
     &transform::header::KIND,        // set, add, remove header fields

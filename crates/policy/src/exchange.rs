@@ -1,5 +1,6 @@
 //! One request and its response, as they pass: what came, and what is known about it by now.
 
+use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,9 @@ pub struct Exchange {
     pub rates: SmallVec<[RateReport; 2]>,
     /// Most bytes its body may have; held to by the engine as it streams.
     pub body_limit: u64,
+    /// What policies hold for as long as it lasts: a place among those allowed at once. Dropped
+    /// when it is over, however it ends: after the response's last byte, or the tunnel's.
+    pub held: SmallVec<[Box<dyn Any + Send + Sync>; 1]>,
     /// What the gateway proves itself with to the upstream.
     pub credential: Option<Arc<dyn Credential>>,
     /// How the call to the upstream went.
@@ -82,6 +86,7 @@ impl Exchange {
             for_response: Headers::new(),
             rates: SmallVec::new(),
             body_limit: u64::MAX,
+            held: SmallVec::new(),
             credential: None,
             upstream: UpstreamFacts::default(),
             refusal: None,
@@ -106,6 +111,7 @@ impl Exchange {
         self.for_response.clear();
         self.rates.clear();
         self.body_limit = u64::MAX;
+        self.held.clear();
         self.credential = None;
         self.upstream = UpstreamFacts::default();
         self.refusal = None;

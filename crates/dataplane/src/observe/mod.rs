@@ -243,6 +243,7 @@ pub(crate) fn finish<'c>(
         guard::end(step, x);
         logged |= step.kind == ACCESS_LOG;
     }
+    x.held.clear();
     if let Some(code) = x.refusal
         && !logged
     {

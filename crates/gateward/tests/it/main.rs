@@ -9,6 +9,7 @@ mod examples;
 mod faults;
 mod grpc;
 mod harness;
+mod limits;
 mod load;
 mod login;
 mod operations;

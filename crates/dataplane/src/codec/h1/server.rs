@@ -385,6 +385,8 @@ impl Client for Server {
         // What nobody wants any more of is told to its source before the answer goes out.
         x.request.body = Body::Empty;
         x.complete = self.write(x, form).await;
+        // The exchange is over; only the connection's end may still be waited for.
+        x.held.clear();
         self.keep = x.complete && form.keep_alive && self.drain().await;
         x.bytes_in = self.wire.borrow().received;
         if x.complete && !self.keep {

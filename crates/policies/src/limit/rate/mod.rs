@@ -42,7 +42,6 @@
 //! beyond that the fullest buckets make place.
 
 mod bucket;
-mod key;
 mod report;
 mod settings;
 mod table;
@@ -56,11 +55,11 @@ use policy::{
 };
 use serde_json::Value;
 
+use crate::limit::by::{By, Key, Missing};
 use crate::structured;
 use bucket::Shape;
-use key::Key;
 use report::Text;
-use settings::{By, Missing, Settings, Window};
+use settings::{Settings, Window};
 use table::Table;
 
 pub(crate) static KIND: PolicyKind = PolicyKind {

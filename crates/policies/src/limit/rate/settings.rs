@@ -1,12 +1,12 @@
 //! The settings of `rate`, and what may be wrong with them.
 
 use base::{Pointer, Problem, Problems, Span};
-use policy::message::Name;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::bucket::Shape;
 use super::table::WINDOWS;
+use crate::limit::by::{Missing, Written};
 
 /// How many requests may come in a window: either `limit` and `window`, or `windows`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -48,71 +48,6 @@ pub(super) struct Window {
     #[serde(default)]
     #[schemars(range(min = 1))]
     burst: Option<u64>,
-}
-
-/// Whose requests are counted together: a word, or `{ header: name }`.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "RateBy")]
-pub(super) enum Written {
-    /// Those of one client address; of IPv6, of one /64.
-    #[default]
-    Client,
-    /// Those of one application.
-    Application,
-    /// Those to one route.
-    Route,
-    /// Those to one API.
-    Api,
-    /// All.
-    None,
-    /// Those with one value of this header field.
-    Header(String),
-}
-
-/// What becomes of requests without a key.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "RateMissing")]
-pub(super) enum Missing {
-    /// They share one bucket.
-    #[default]
-    Share,
-    /// They are refused with 403.
-    Refuse,
-    /// They are not limited.
-    Skip,
-}
-
-/// Whose requests are counted together.
-#[derive(Debug)]
-pub(super) enum By {
-    Client,
-    Application,
-    Route,
-    Api,
-    None,
-    Header(Name),
-}
-
-impl Written {
-    /// The same, checked.
-    pub(super) fn compile(&self, at: &Pointer) -> Result<By, Problems> {
-        Ok(match self {
-            Self::Client => By::Client,
-            Self::Application => By::Application,
-            Self::Route => By::Route,
-            Self::Api => By::Api,
-            Self::None => By::None,
-            Self::Header(name) => By::Header(Name::new(name).ok_or_else(|| {
-                let what = format!("`{name}` can't be a header's name");
-                vec![
-                    Problem::new(&at.key("header"), what)
-                        .hint("use letters, digits and `-`, as in `x-tenant`"),
-                ]
-            })?),
-        })
-    }
 }
 
 impl Settings {

@@ -1,15 +1,82 @@
-//! Whose bucket a request's is.
+//! Whose limit a request counts for: by what limits are told apart, and what of a request that is.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
+use base::{Pointer, Problem, Problems};
+use policy::message::Name;
 use policy::{Caller, Exchange};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use super::settings::By;
+/// Whose requests are counted together: a word, or `{ header: name }`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "LimitBy")]
+pub(in crate::limit) enum Written {
+    /// Those of one client address; of IPv6, of one /64.
+    #[default]
+    Client,
+    /// Those of one application.
+    Application,
+    /// Those to one route.
+    Route,
+    /// Those to one API.
+    Api,
+    /// All.
+    None,
+    /// Those with one value of this header field.
+    Header(String),
+}
 
-/// What a bucket is found by.
+/// What becomes of requests without a key.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "LimitMissing")]
+pub(in crate::limit) enum Missing {
+    /// They share one limit.
+    #[default]
+    Share,
+    /// They are refused with 403.
+    Refuse,
+    /// They are not limited.
+    Skip,
+}
+
+/// Whose requests are counted together.
+#[derive(Debug)]
+pub(in crate::limit) enum By {
+    Client,
+    Application,
+    Route,
+    Api,
+    None,
+    Header(Name),
+}
+
+impl Written {
+    /// The same, checked.
+    pub(in crate::limit) fn compile(&self, at: &Pointer) -> Result<By, Problems> {
+        Ok(match self {
+            Self::Client => By::Client,
+            Self::Application => By::Application,
+            Self::Route => By::Route,
+            Self::Api => By::Api,
+            Self::None => By::None,
+            Self::Header(name) => By::Header(Name::new(name).ok_or_else(|| {
+                let what = format!("`{name}` can't be a header's name");
+                vec![
+                    Problem::new(&at.key("header"), what)
+                        .hint("use letters, digits and `-`, as in `x-tenant`"),
+                ]
+            })?),
+        })
+    }
+}
+
+/// What a limit is found by.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) enum Key<'x> {
+pub(in crate::limit) enum Key<'x> {
     /// The request has no such thing.
     Missing,
     /// An address.
@@ -26,7 +93,7 @@ pub(super) enum Key<'x> {
 
 impl By {
     /// The key of `exchange`.
-    pub(super) fn key<'x>(&self, exchange: &'x Exchange) -> Key<'x> {
+    pub(in crate::limit) fn key<'x>(&self, exchange: &'x Exchange) -> Key<'x> {
         let found = match self {
             Self::Client => Some(Key::Address(site(exchange.client))),
             Self::Application => {
