@@ -96,6 +96,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "opa",
             "rate",
             "concurrency",
+            "json_threat",
             "schema",
             "jwks",
             "header",

@@ -67,6 +67,9 @@ mod limit {
 }
 /// What is malformed or hostile.
 mod protect {
+    mod body;
+
+    pub(crate) mod json_threat;
     pub(crate) mod schema;
 }
 /// Answers without the upstream.
@@ -113,6 +116,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &authorize::opa::KIND,           // rules in Rego
     &limit::rate::KIND,              // how many calls in a window
     &limit::concurrency::KIND,       // how many calls at once
+    &protect::json_threat::KIND,     // JSON within bounds
     &protect::schema::KIND,          // bodies that fit a JSON Schema
     &reply::jwks::KIND,              // the keys that identity_jwt signs with
     &transform::header::KIND,        // set, add, remove header fields

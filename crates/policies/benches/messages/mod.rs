@@ -4,7 +4,7 @@ use bytes::Bytes;
 use policy::message::{Body, Known};
 use serde_json::{Value, json};
 
-use super::{Bench, ready, report, time};
+use super::{Bench, ready, report, time, time_slow};
 
 /// Reports them; `base` is what making the exchange ready costs.
 pub fn report_all(base: f64) {
@@ -15,6 +15,18 @@ pub fn report_all(base: f64) {
         cors.run(exchange);
     });
     report("cors, a page's call", cost - base);
+
+    let threat = Bench::new("json_threat", &json!({}));
+    let body = Bytes::from(vec![order(); 60].into_iter().collect::<Value>().to_string());
+    let cost = time_slow(|exchange| {
+        ready(exchange);
+        exchange.request.headers.append_known(Known::ContentType, "application/json");
+        exchange.request.body = Body::Full(body.clone());
+        threat.run(exchange);
+    });
+    let rate = body.len() as f64 / (cost - base);
+    report(&format!("json_threat, {} bytes", body.len()), cost - base);
+    println!("{:<34} {rate:>9.2}", "json_threat, GB/s");
 
     let schema = Bench::new("schema", &json!({ "schema": schema() }));
     let body = Bytes::from(order().to_string());

@@ -45,15 +45,16 @@ mod validator;
 use std::sync::Arc;
 
 use base::{Pointer, Problems};
-use policy::message::{Body, Known, Method, Request};
+use policy::message::Method;
 use policy::{
     Code, Compile, Exchange, Fault, Flow, Phase, Policy, PolicyKind, Posture, Refusal, Stage, Step,
     codes,
 };
 use serde_json::Value;
 
-use self::settings::{Mode, Other, Settings};
+use self::settings::Settings;
 use self::validator::Validator;
+use crate::protect::body::{self, Mode, Other, Seen};
 use crate::strict_json;
 
 pub(crate) static KIND: PolicyKind = PolicyKind {
@@ -62,7 +63,7 @@ pub(crate) static KIND: PolicyKind = PolicyKind {
     manual: crate::manual::manual!(),
     stage: Stage::Preview,
     posture: Posture { untrusted_callers: true, untrusted_upstreams: true, buffers: true },
-    codes: &[&INVALID, &UNREADABLE, &MISSING, &TYPE, &codes::BODY_TOO_LARGE],
+    codes: &[&INVALID, &body::UNREADABLE, &MISSING, &body::TYPE, &codes::BODY_TOO_LARGE],
     schema: PolicyKind::schema_of::<Settings>,
     compile,
 };
@@ -78,16 +79,6 @@ static INVALID: Code = Code {
            is wrong.",
 };
 
-static UNREADABLE: Code = Code {
-    name: "body_not_json",
-    status: 400,
-    grpc: 3,
-    title: "The body is no JSON, or could be read in two ways",
-    proxy_error: "http_request_denied",
-    fault: Fault::Caller,
-    cure: "Send one JSON value in UTF-8, each member of an object once, nested at most 64 deep.",
-};
-
 static MISSING: Code = Code {
     name: "body_missing",
     status: 400,
@@ -96,17 +87,6 @@ static MISSING: Code = Code {
     proxy_error: "http_request_denied",
     fault: Fault::Caller,
     cure: "Send a JSON body; operators allow requests without one by `optional: true`.",
-};
-
-static TYPE: Code = Code {
-    name: "body_type_unsupported",
-    status: 415,
-    grpc: 3,
-    title: "Only JSON is taken here",
-    proxy_error: "http_request_denied",
-    fault: Fault::Caller,
-    cure: "Send one Content-Type, application/json or one that ends in +json, and no \
-           Content-Encoding; operators let others through by `other_types: pass`.",
 };
 
 /// Deepest nesting of a body.
@@ -142,31 +122,15 @@ fn compile(
 impl Policy for Schema {
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
         let request = &mut exchange.request;
-        if request.body.is_empty() {
-            let needed = matches!(request.method, Method::Post | Method::Put | Method::Patch);
-            let said = if needed && !self.optional { Err(Refusal::new(&MISSING)) } else { Ok(()) };
-            return Step::Done(self.settle(exchange, said));
-        }
-        if !is_json(request) {
-            let said = match self.other {
-                Other::Pass => Ok(()),
-                Other::Refuse => Err(Refusal::new(&TYPE)),
-            };
-            return Step::Done(self.settle(exchange, said));
-        }
-        if let Body::Full(bytes) = &request.body {
-            let said = self.judge(bytes, true);
-            return Step::Done(self.settle(exchange, said));
+        if let Some(seen) = body::at_hand(request, self.most) {
+            let said = self.judge(request.method, seen);
+            return Step::Done(self.mode.settle(exchange, said));
         }
         Step::Wait(Box::pin(async move {
-            if exchange.request.body.remaining().is_some_and(|length| length > self.most as u64) {
-                let said = Err(self.too_large());
-                return self.settle(exchange, said);
-            }
-            match exchange.request.body.hold(self.most).await {
-                Ok(held) => {
-                    let said = self.judge(&held.bytes, held.whole);
-                    self.settle(exchange, said)
+            match body::hold(&mut exchange.request, self.most).await {
+                Ok(seen) => {
+                    let said = self.judge(exchange.request.method, seen);
+                    self.mode.settle(exchange, said)
                 }
                 Err(broken) => Flow::Refuse(Box::new(broken.into())),
             }
@@ -175,48 +139,22 @@ impl Policy for Schema {
 }
 
 impl Schema {
-    fn judge(&self, body: &[u8], whole: bool) -> Result<(), Refusal> {
-        if !whole || body.len() > self.most {
-            return Err(self.too_large());
-        }
-        // One that turned out to be empty only at its end.
-        if body.is_empty() && self.optional {
-            return Ok(());
-        }
-        let value = strict_json::value(body, DEPTH)
-            .map_err(|error| Refusal::new(&UNREADABLE).detail(error.to_string()))?;
+    fn judge(&self, method: Method, seen: Seen) -> Result<(), Refusal> {
+        let body = match seen {
+            Seen::Nothing => {
+                let needed = matches!(method, Method::Post | Method::Put | Method::Patch);
+                return if needed && !self.optional { Err(Refusal::new(&MISSING)) } else { Ok(()) };
+            }
+            Seen::Other => return self.other.judge(),
+            Seen::TooLarge => return Err(body::too_large(self.most)),
+            Seen::Json(body) => body,
+        };
+        let value = strict_json::value(&body, DEPTH)
+            .map_err(|error| Refusal::new(&body::UNREADABLE).detail(error.to_string()))?;
         let violations = self.validator.judge(&value, self.told);
         let Some(first) = violations.first() else { return Ok(()) };
         let note = format!("`{}`: {} (`{}`)", first.pointer, first.what, first.rule);
         let told = if self.told == 0 { Vec::new() } else { violations };
         Err(Refusal::new(&INVALID).note(note).violations(told))
     }
-
-    fn too_large(&self) -> Refusal {
-        let detail = format!("at most {} bytes are looked at here", self.most);
-        Refusal::new(&codes::BODY_TOO_LARGE).detail(detail)
-    }
-
-    /// Refuses, or says what would have been refused.
-    fn settle(&self, exchange: &mut Exchange, said: Result<(), Refusal>) -> Flow {
-        match (said, self.mode) {
-            (Ok(()), _) => Flow::Continue,
-            (Err(refusal), Mode::Refuse) => Flow::Refuse(Box::new(refusal)),
-            (Err(refusal), Mode::Report) => {
-                let why = refusal.note.or(refusal.detail).unwrap_or_default();
-                exchange.note = Some(format!("reported: {}: {why}", refusal.code.name).into());
-                Flow::Continue
-            }
-        }
-    }
-}
-
-/// Whether a body says of itself, once, that it is JSON as it stands.
-fn is_json(request: &Request) -> bool {
-    let mut types = request.headers.all(Known::ContentType);
-    let (Some(only), None) = (types.next(), types.next()) else { return false };
-    let kind = only.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    let json = kind.eq_ignore_ascii_case(b"application/json")
-        || kind.len() > 5 && kind.to_ascii_lowercase().ends_with(b"+json");
-    json && !request.headers.has(Known::ContentEncoding)
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::validator::{References, Validator, Wrong};
+use crate::protect::body::{Mode, Other};
 
 /// Most bytes of a file with a schema.
 const FILE_BYTES: u64 = 4 << 20;
@@ -52,30 +53,6 @@ pub(super) struct Settings {
     #[serde(default = "errors")]
     #[schemars(range(max = 100))]
     errors: usize,
-}
-
-/// What becomes of a body that does not fit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "SchemaMode")]
-pub(super) enum Mode {
-    /// It is refused.
-    #[default]
-    Refuse,
-    /// It passes; the access log's `note` says what is wrong with it.
-    Report,
-}
-
-/// What becomes of bodies that are not JSON.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "SchemaOtherTypes")]
-pub(super) enum Other {
-    /// They are refused.
-    #[default]
-    Refuse,
-    /// They pass unseen.
-    Pass,
 }
 
 const fn yes() -> bool {
