@@ -71,6 +71,8 @@ fn the_table_stands_in_the_order_policies_run() {
         names,
         [
             "access_log",
+            "https_only",
+            "security_headers",
             "cors",
             "ip",
             "body_size",

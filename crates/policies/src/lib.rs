@@ -22,7 +22,9 @@ mod watch {
 mod admit {
     pub(crate) mod body_size;
     pub(crate) mod cors;
+    pub(crate) mod https_only;
     pub(crate) mod ip;
+    pub(crate) mod security_headers;
 }
 /// Who is calling.
 mod authenticate {
@@ -91,6 +93,8 @@ mod upstream {
 /// Every policy there is.
 pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &watch::access_log::KIND,        // a JSON line per exchange
+    &admit::https_only::KIND,        // only by TLS
+    &admit::security_headers::KIND,  // what browsers protect their users by
     &admit::cors::KIND,              // which web pages may call
     &admit::ip::KIND,                // who may come, by address
     &admit::body_size::KIND,         // how long a body may be
