@@ -36,7 +36,8 @@
 //!
 //! Responses carry `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10)
 //! with what is left and the seconds until there is more, refusals also `Retry-After`. The name in
-//! them is the policy's `id`.
+//! them is the policy's `id`. Callers that know the older fields get those with `headers: legacy`
+//! or `both`; where several policies limit a request, the first one's `headers` count for all.
 //!
 //! Buckets are this instance's own and outlive reloads. Up to 131,072 keys of a policy are held;
 //! beyond that the fullest buckets make place.
@@ -59,7 +60,7 @@ use crate::limit::by::{By, Key, Missing};
 use crate::structured;
 use bucket::Shape;
 use report::Text;
-use settings::{Settings, Window};
+use settings::{Profile, Settings, Window};
 use table::Table;
 
 pub(crate) static KIND: PolicyKind = PolicyKind {
@@ -98,6 +99,7 @@ static KEYLESS: Code = Code {
 struct Rate {
     by: By,
     missing: Missing,
+    profile: Profile,
     /// A report for each window, with what never changes filled in.
     windows: Vec<RateReport>,
     shapes: Vec<Shape>,
@@ -137,6 +139,7 @@ fn compile(
     let many = !matches!(by, By::None);
     Ok(Arc::new(Rate {
         missing: settings.missing,
+        profile: settings.headers,
         policies: report::policies(&reports),
         windows: reports,
         shapes: windows.iter().map(|(_, shape)| *shape).collect(),
@@ -180,7 +183,13 @@ impl Policy for Rate {
         {
             let alone = exchange.rates.len() == self.windows.len();
             let policies = alone.then_some(&*self.policies);
-            report::write(&mut exchange.response.headers, &exchange.rates, policies);
+            let headers = &mut exchange.response.headers;
+            if matches!(self.profile, Profile::Ietf | Profile::Both) {
+                report::write(headers, &exchange.rates, policies);
+            }
+            if matches!(self.profile, Profile::Legacy | Profile::Both) {
+                report::write_legacy(headers, &exchange.rates);
+            }
         }
         Step::next()
     }

@@ -26,6 +26,33 @@ pub(super) fn write(headers: &mut Headers, rates: &[RateReport], known: Option<&
     headers.set_known(Known::RateLimit, levels);
 }
 
+/// Writes the three fields that came before there was a draft, of the limit that has the least
+/// left, in place of what an upstream may have sent.
+pub(super) fn write_legacy(headers: &mut Headers, rates: &[RateReport]) {
+    headers.remove_where(|_, name| {
+        ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"]
+            .iter()
+            .any(|own| name.eq_ignore_ascii_case(own.as_bytes()))
+    });
+    // The part of it that is left, without dividing.
+    let less = |a: &&RateReport, b: &&RateReport| {
+        let part = |one: &RateReport, other: &RateReport| {
+            u128::from(one.remaining) * u128::from(other.limit)
+        };
+        part(a, b).cmp(&part(b, a))
+    };
+    let Some(tightest) = rates.iter().min_by(less) else { return };
+    for (name, value) in [
+        ("X-RateLimit-Limit", tightest.limit),
+        ("X-RateLimit-Remaining", tightest.remaining),
+        ("X-RateLimit-Reset", tightest.reset),
+    ] {
+        let mut text = Text::new();
+        write_integer(&mut text, value);
+        headers.append(name, text);
+    }
+}
+
 /// The value of `RateLimit-Policy`.
 pub(super) fn policies(rates: &[RateReport]) -> Text {
     list(rates, |out, rate| {

@@ -32,6 +32,26 @@ pub(super) struct Settings {
     /// What becomes of requests without the key that `by` names.
     #[serde(default)]
     pub(super) missing: Missing,
+    /// How answers tell what is left.
+    #[serde(default)]
+    pub(super) headers: Profile,
+}
+
+/// How answers tell what is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "RateHeaders")]
+pub(super) enum Profile {
+    /// `RateLimit-Policy` and `RateLimit`, every window of them.
+    #[default]
+    Ietf,
+    /// `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`, in seconds, of the
+    /// window that has the least left.
+    Legacy,
+    /// Both.
+    Both,
+    /// Not at all. Refusals still say `Retry-After`.
+    None,
 }
 
 /// A window.
