@@ -36,6 +36,7 @@ pub const SECTIONS: &[Section] = &[
     Section { title: "H. WebSocket, gRPC, server-sent events, TCP", cases: STREAMS },
     Section { title: "I. Upstreams that fail or lie", cases: UPSTREAMS },
     Section { title: "J. Reload, upgrade, drain, crash", cases: PROCESS },
+    Section { title: "L. Rate limits and quotas", cases: LIMITS },
 ];
 
 const FRAMING: &[Case] = &[
@@ -237,7 +238,7 @@ const UPSTREAMS: &[Case] = &[
     case("I20", "an endpoint that joins under load"),
     case("I21", "endpoints that come and go under hashing"),
     later("I22", "hedged requests", "requests are not hedged yet"),
-    later("I23", "adaptive concurrency", "comes with the `concurrency` policy"),
+    later("I23", "adaptive concurrency", "limits do not adapt themselves yet"),
     case("I24", "priorities under overload"),
     case("I25", "interim responses without end, and unasked 101"),
     case("I26", "a mirror that is dead, slow or endless"),
@@ -266,3 +267,5 @@ const PROCESS: &[Case] = &[
     case("J18", "what is left behind by many reloads"),
     case("J19", "an older binary and a newer state"),
 ];
+
+const LIMITS: &[Case] = &[case("L11", "places among calls that run at once, on every way out")];

@@ -6,6 +6,7 @@ mod decisions;
 mod exhaustion;
 mod http1;
 mod http2;
+mod places;
 mod streams;
 mod trust;
 mod upstreams;
