@@ -74,6 +74,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "https_only",
             "security_headers",
             "cors",
+            "maintenance",
             "ip",
             "body_size",
             "api_key",

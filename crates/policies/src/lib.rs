@@ -20,10 +20,13 @@ mod watch {
 }
 /// Before anyone is known.
 mod admit {
+    mod networks;
+
     pub(crate) mod body_size;
     pub(crate) mod cors;
     pub(crate) mod https_only;
     pub(crate) mod ip;
+    pub(crate) mod maintenance;
     pub(crate) mod security_headers;
 }
 /// Who is calling.
@@ -96,6 +99,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &admit::https_only::KIND,        // only by TLS
     &admit::security_headers::KIND,  // what browsers protect their users by
     &admit::cors::KIND,              // which web pages may call
+    &admit::maintenance::KIND,       // closed for a while
     &admit::ip::KIND,                // who may come, by address
     &admit::body_size::KIND,         // how long a body may be
     &authenticate::api_key::KIND,    // who has this key

@@ -170,7 +170,7 @@ const CALLERS: &[Case] = &[
     case("E27", "browser logins that are replayed, forged or bound to another"),
     case("E28", "tokens that are withdrawn while an answer about them is kept"),
     case("E29", "the same API by WebSocket, gRPC and HTTP/2"),
-    later("E30", "origins that are reflected, null, or not allowed", "comes with `cors`"),
+    case("E30", "origins that are reflected, null, or not allowed"),
     case("E31", "addresses in odd forms"),
 ];
 
@@ -268,4 +268,17 @@ const PROCESS: &[Case] = &[
     case("J19", "an older binary and a newer state"),
 ];
 
-const LIMITS: &[Case] = &[case("L11", "places among calls that run at once, on every way out")];
+const LIMITS: &[Case] = &[
+    later("L01", "accuracy of a limit on one instance", "the limits are tested without a number"),
+    later("L02", "bursts at a window's edge", "windows other than buckets are not there yet"),
+    later("L03", "accuracy of a limit that instances share", "limits are not shared yet"),
+    later("L04", "a shared store that is down, slow, or back", "limits are not shared yet"),
+    later("L05", "instances that join and leave", "limits are not shared yet"),
+    later("L06", "quotas across restarts and crashes", "there are no quotas yet"),
+    later("L07", "quotas across periods and clocks that jump", "there are no quotas yet"),
+    later("L08", "tricks with keys", "the keys are tested without a number"),
+    later("L09", "what a refusal for a limit says", "the fields are tested without a number"),
+    later("L10", "a limiter under a flood of keys", "a flood can still push keys out of it"),
+    case("L11", "places among calls that run at once, on every way out"),
+    later("L12", "budgets whose holders die", "budgets are not leased yet"),
+];

@@ -35,7 +35,6 @@
 //! (`client_address`, `proxy_protocol`). An IPv4 address written as an IPv6 one (`::ffff:10.0.0.7`)
 //! is the IPv4 address. Clients of a Unix socket have the address `0.0.0.0`.
 
-mod networks;
 mod origin;
 
 use std::net::IpAddr;
@@ -49,7 +48,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use networks::Networks;
+use super::networks::{self, Networks};
 use origin::{Ask, Database, Origin, Said};
 
 pub(crate) static KIND: PolicyKind = PolicyKind {

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 /// A set of networks.
 #[derive(Debug)]
-pub(super) struct Networks {
+pub(in crate::admit) struct Networks {
     v4: Ranges,
     v6: Ranges,
 }
@@ -16,13 +16,13 @@ type Ranges = Box<[(u128, u128)]>;
 
 /// Why a text is no network.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadNetwork {
-    pub(super) what: String,
-    pub(super) hint: String,
+pub(in crate::admit) struct BadNetwork {
+    pub(in crate::admit) what: String,
+    pub(in crate::admit) hint: String,
 }
 
 /// The network that `text` names: CIDR, or one address.
-pub(super) fn read(text: &str) -> Result<IpNet, BadNetwork> {
+pub(in crate::admit) fn read(text: &str) -> Result<IpNet, BadNetwork> {
     let network = match text.parse::<IpNet>() {
         Ok(network) => network,
         Err(_) => IpNet::from(text.parse::<IpAddr>().map_err(|_| BadNetwork {
@@ -50,14 +50,14 @@ fn canonical(network: IpNet) -> IpNet {
 
 impl Networks {
     /// The set of these.
-    pub(super) fn new(networks: Vec<IpNet>) -> Self {
+    pub(in crate::admit) fn new(networks: Vec<IpNet>) -> Self {
         let (v4, v6): (Vec<_>, Vec<_>) =
             networks.into_iter().partition(|network| matches!(network, IpNet::V4(_)));
         Self { v4: ranges(&v4), v6: ranges(&v6) }
     }
 
     /// Whether `address` is in one of them.
-    pub(super) fn have(&self, address: IpAddr) -> bool {
+    pub(in crate::admit) fn have(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let ranges = if address.is_ipv4() { &self.v4 } else { &self.v6 };
         let number = number(address);
