@@ -26,6 +26,7 @@ pub(super) async fn later(
             break;
         }
     }
+    upstream.look_again();
     let picked = upstream.pick(hash, failed, core.timers.now());
     picked.ok_or_else(|| nobody(upstream))
 }

@@ -92,6 +92,11 @@ impl State {
         ejected
     }
 
+    #[cfg(test)]
+    pub fn put_without_counting(&self, members: Arc<Members>) -> Arc<Members> {
+        self.members.swap(members)
+    }
+
     fn rebuild(
         &self,
         config: &snapshot::Upstream,

@@ -135,6 +135,12 @@ impl Upstream {
         lanes.get(at).cloned()
     }
 
+    /// The next pick looks who is there anew. Members are stored before they are counted: who saw
+    /// them in between would go by the view from before.
+    pub fn look_again(&self) {
+        self.view.borrow_mut().epoch = u64::MAX;
+    }
+
     /// Leave to send a request, unless the breaker holds it back.
     pub fn admit(&self, now: Instant) -> Result<Pass<'_>, Refusal> {
         let draw = || self.rng.borrow_mut().f64();
@@ -243,4 +249,28 @@ fn identity(shared: &SharedUpstream) -> Box<str> {
 /// How often a ramp is looked at.
 fn ramp_step(slow_start: Duration) -> Duration {
     (slow_start / 30).max(Duration::from_millis(100))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forward::Fleet;
+    use crate::observe::testing::{DOCUMENT, compile};
+
+    /// The moment between a name's addresses being stored and their being counted.
+    /// Seen to fail: without `look_again` nobody is picked.
+    #[test]
+    fn members_that_are_not_counted_yet_are_found_when_asked_for() {
+        let clock = Clock::system();
+        let fleet = Fleet::new(clock.clone());
+        let shared = fleet.apply(&compile(DOCUMENT)).remove(0);
+        let now = clock.now();
+        let members = shared.state.put_without_counting(Arc::default());
+        let upstream = Upstream::new(shared.clone(), HashMap::new(), clock);
+        assert!(upstream.pick(None, &[], now).is_none(), "nobody is there");
+        shared.state.put_without_counting(members);
+        assert!(upstream.pick(None, &[], now).is_none(), "and nobody was told");
+        upstream.look_again();
+        assert!(upstream.pick(None, &[], now).is_some(), "whoever asks again finds them");
+    }
 }
