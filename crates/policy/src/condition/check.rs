@@ -8,8 +8,11 @@ use cel::common::ast::{
 };
 
 use super::BadCondition;
+use super::expression::When;
 use super::language::Pattern;
-use super::vocabulary::{FUNCTIONS, Fact, Kind, ROOTS, TYPES, Variable, fields, is_root, variable};
+use super::vocabulary::{
+    FUNCTIONS, Fact, Kind, RESPONSE, ROOTS, TYPES, Variable, fields, is_root, variable,
+};
 use crate::message::Name;
 
 /// What an expression needs to be evaluated.
@@ -19,6 +22,8 @@ pub(super) struct Needs {
     pub(super) variables: Vec<&'static Variable>,
     /// The header names it asks for; none where it may ask for any.
     pub(super) headers: Option<Vec<Name>>,
+    /// The same of the response's.
+    pub(super) response: Option<Vec<Name>>,
     /// The claims it asks for; none where it may ask for any.
     pub(super) claims: Option<Vec<String>>,
     /// The patterns it matches with, by number.
@@ -32,27 +37,24 @@ pub(super) const PATTERN_PREFIX: &str = "pattern ";
 /// Most levels of an expression's tree. Chains of `&&` and `||` are balanced and count little.
 const DEPTH: usize = 64;
 
-/// Checks `expression` and makes it ready.
-pub(super) fn check(expression: &mut IdedExpr) -> Result<Needs, BadCondition> {
-    let mut walk = Walk {
-        needs: Needs { headers: Some(Vec::new()), claims: Some(Vec::new()), ..Needs::default() },
-        locals: Vec::new(),
-        depth: 0,
-    };
-    let what = match walk.visit(expression)? {
-        Kind::Bool | Kind::Unknown => return Ok(walk.needs),
-        Kind::Text => "a text",
-        Kind::Number => "a number",
-        Kind::Map | Kind::Values => "a map",
-        Kind::List => "a list",
-        Kind::Other => "no bool",
-    };
-    Err(BadCondition::new(format!("the condition gives {what}, and must be true or false"))
-        .hint("compare it with something, as in `request.method == \"GET\"`"))
+/// Checks `expression`, which is evaluated at `when`, and makes it ready: what it needs, and what
+/// it gives.
+pub(super) fn check(expression: &mut IdedExpr, when: When) -> Result<(Needs, Kind), BadCondition> {
+    let mut walk = Walk { needs: Needs::none(), when, locals: Vec::new(), depth: 0 };
+    let kind = walk.visit(expression)?;
+    Ok((walk.needs, kind))
+}
+
+impl Needs {
+    fn none() -> Self {
+        let none = || Some(Vec::new());
+        Self { headers: none(), response: none(), claims: Some(Vec::new()), ..Self::default() }
+    }
 }
 
 struct Walk {
     needs: Needs,
+    when: When,
     /// Names of the loops around.
     locals: Vec<String>,
     depth: usize,
@@ -64,7 +66,7 @@ impl Walk {
     fn visit(&mut self, node: &mut IdedExpr) -> Checked {
         self.depth += 1;
         if self.depth > DEPTH {
-            return Err(BadCondition::new(format!("the condition is nested over {DEPTH} deep"))
+            return Err(BadCondition::new(format!("the expression is nested over {DEPTH} deep"))
                 .hint("split it over several policies"));
         }
         let kind = match &mut node.expr {
@@ -106,6 +108,10 @@ impl Walk {
         if TYPES.contains(&name) {
             return Ok(Kind::Other);
         }
+        if name == RESPONSE && self.when == When::Request {
+            return Err(BadCondition::new("there is no response yet to ask for")
+                .hint("ask for the request, the caller, the route or the connection"));
+        }
         if is_root(name) {
             let fields: Vec<_> = fields(name).collect();
             return Err(BadCondition::new(format!("`{name}` can't stand alone"))
@@ -133,6 +139,7 @@ impl Walk {
                     self.need(variable);
                     match variable.fact {
                         Fact::Headers => self.needs.headers = None,
+                        Fact::ResponseHeaders => self.needs.response = None,
                         Fact::CallerClaims => self.needs.claims = None,
                         _ => {}
                     }
@@ -156,6 +163,7 @@ impl Walk {
     /// The root of variables that `node` names.
     fn root<'n>(&self, node: &'n IdedExpr) -> Option<&'n str> {
         match &node.expr {
+            Expr::Ident(name) if name == RESPONSE && self.when == When::Request => None,
             Expr::Ident(name) if is_root(name) && !self.is_local(name) => Some(name),
             _ => None,
         }
@@ -178,7 +186,7 @@ impl Walk {
         }
     }
 
-    /// Where `node` is `request.headers` or `caller.claims` and `name` the one that is asked for:
+    /// Where `node` is a message's headers or `caller.claims` and `name` the one that is asked for:
     /// notes it, makes the node ready, and gives the node's kind.
     fn named(&mut self, node: &mut IdedExpr, name: &str) -> Result<Option<Kind>, BadCondition> {
         if self.header(node, name)? {
@@ -199,12 +207,13 @@ impl Walk {
         Ok(Some(Kind::Values))
     }
 
-    /// The same for `request.headers` alone: true if that is what `node` is.
+    /// The same for headers alone: true if that is what `node` is.
     fn header(&mut self, node: &mut IdedExpr, name: &str) -> Result<bool, BadCondition> {
         let Expr::Select(select) = &node.expr else { return Ok(false) };
-        if self.root(&select.operand) != Some("request") || select.field != "headers" {
-            return Ok(false);
-        }
+        let of = match self.root(&select.operand) {
+            Some(of @ ("request" | RESPONSE)) if select.field == "headers" => of.to_owned(),
+            _ => return Ok(false),
+        };
         let Some(wanted) = Name::new(name) else {
             return Err(BadCondition::new(format!("`{name}` can't be a header's name")));
         };
@@ -212,12 +221,13 @@ impl Walk {
             return Err(BadCondition::new(format!(
                 "headers have lower-case names here, not `{name}`"
             ))
-            .hint(format!("write `request.headers[\"{}\"]`", wanted.as_str())));
+            .hint(format!("write `{of}.headers[\"{}\"]`", wanted.as_str())));
         }
-        let variable = self.variable("request", "headers")?;
+        let variable = self.variable(&of, "headers")?;
         self.need(variable);
         node.expr = Expr::Ident(variable.name.to_owned());
-        if let Some(names) = &mut self.needs.headers
+        let needs = &mut self.needs;
+        if let Some(names) = if of == RESPONSE { &mut needs.response } else { &mut needs.headers }
             && !names.contains(&wanted)
         {
             names.push(wanted);

@@ -63,5 +63,5 @@ fn value<'x>(claim: &'x Value, left: &mut u64) -> Result<Box<dyn Val + 'x>, Stri
 }
 
 fn too_many() -> String {
-    "the credential claims more than is looked at: the condition is not evaluated".to_owned()
+    "the credential claims more than is looked at: the expression is not evaluated".to_owned()
 }

@@ -22,7 +22,7 @@ pub(super) fn check(expression: &IdedExpr) -> Result<(), BadCondition> {
         return Ok(());
     }
     Err(BadCondition::new(format!(
-        "the condition may take {steps} steps for one request, more than {STEPS}"
+        "the expression may take {steps} steps for one request, more than {STEPS}"
     ))
     .hint("put no loop over headers, query or labels inside another; compare with a literal list instead"))
 }

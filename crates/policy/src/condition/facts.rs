@@ -138,6 +138,10 @@ fn value<'x>(
             let names = certificate(tls).map(|shown| shown.names.as_slice()).unwrap_or_default();
             list(names.iter().map(String::as_str), "names of the client's certificate")?
         }
+        Fact::Status => Held::Number(CelInt::from(i64::from(exchange.response.status.code()))),
+        Fact::ResponseHeaders => {
+            headers(&exchange.response.headers, needs.response.as_deref(), Which::All)?
+        }
     })
 }
 
@@ -176,7 +180,7 @@ fn headers<'x>(
         None => headers.iter().all(|(.., value)| is_text(value)),
     };
     if !all_text {
-        return Err("a header field's value is not UTF-8: the condition is not evaluated".into());
+        return Err("a header field's value is not UTF-8: the expression is not evaluated".into());
     }
     match names {
         Some(names) => map(names.iter().flat_map(|name| {
@@ -233,7 +237,7 @@ fn map<'x>(pairs: impl Iterator<Item = (Cow<'x, str>, Cow<'x, str>)>) -> Result<
 }
 
 fn too_many(what: &str) -> String {
-    format!("there are more than {ELEMENTS} {what}: the condition is not evaluated")
+    format!("there are more than {ELEMENTS} {what}: the expression is not evaluated")
 }
 
 /// A part of a query with its escapes resolved (`+` is a space, as forms have it); as it came where

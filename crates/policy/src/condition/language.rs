@@ -43,11 +43,11 @@ pub(super) fn parse(text: &str) -> Result<IdedExpr, BadCondition> {
         let hint = if text.contains("has(") && first.msg.contains("has") {
             "has() takes a name behind a dot; others are asked for as \"x-name\" in request.headers"
         } else {
-            "conditions are written in CEL, as in \
+            "expressions are written in CEL, as in \
              `request.method == \"GET\" && request.path.startsWith(\"/a\")`"
         };
         let what = first.msg.trim();
-        BadCondition::new(format!("the condition can't be read {place}: {what}")).hint(hint)
+        BadCondition::new(format!("the expression can't be read {place}: {what}")).hint(hint)
     })
 }
 

@@ -11,6 +11,7 @@
 mod check;
 mod claims;
 mod cost;
+mod expression;
 mod facts;
 mod language;
 #[cfg(test)]
@@ -23,20 +24,15 @@ use std::fmt;
 
 use base::{Pointer, Problem};
 use cel::common::types::CelBool;
-use cel::{Context, IdedExpr, Value};
 
 use crate::Exchange;
-use check::Needs;
-use facts::{View, Which};
+use facts::Which;
 
+pub use expression::{Expression, TEXT_BYTES, When};
 pub use vocabulary::{FUNCTIONS, Kind, VARIABLES, Variable};
 
 /// A condition, compiled.
-pub struct Condition {
-    text: Box<str>,
-    expression: IdedExpr,
-    needs: Needs,
-}
+pub struct Condition(Expression);
 
 /// Why a condition is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,12 +43,6 @@ pub struct BadCondition {
     pub hint: Option<String>,
 }
 
-/// Most values of a field that are looked at one by one.
-const REPEATED_MAX: usize = 16;
-
-/// Most bytes of an expression.
-pub const TEXT_BYTES: usize = 2048;
-
 impl Condition {
     /// Compiles `text`; refuses what names anything unknown, can't be true or false, or may cost
     /// too much.
@@ -61,14 +51,14 @@ impl Condition {
             return Err(BadCondition::new("the condition is empty")
                 .hint("write an expression, or leave `when` out"));
         }
-        if text.len() > TEXT_BYTES {
-            let what = format!("the condition has {} bytes, more than {TEXT_BYTES}", text.len());
-            return Err(BadCondition::new(what).hint("split it over several policies"));
-        }
-        let mut expression = language::parse(text)?;
-        let needs = check::check(&mut expression)?;
-        cost::check(&expression)?;
-        Ok(Self { text: text.into(), expression, needs })
+        let expression = Expression::compile(text, When::Request)?;
+        let what = match expression.kind() {
+            Kind::Bool | Kind::Unknown => return Ok(Self(expression)),
+            Kind::Other => "no bool",
+            kind => kind.words(),
+        };
+        Err(BadCondition::new(format!("the condition gives {what}, and must be true or false"))
+            .hint("compare it with something, as in `request.method == \"GET\"`"))
     }
 
     /// Whether it holds for `exchange`; an error says, for operators, why that can't be told.
@@ -80,7 +70,7 @@ impl Condition {
         if self.evaluate(exchange, Which::All)? {
             return Ok(true);
         }
-        for number in 0..self.repeated(exchange)? {
+        for number in 0..self.0.repeated(exchange)? {
             if self.evaluate(exchange, Which::One(number))? {
                 return Ok(true);
             }
@@ -95,7 +85,7 @@ impl Condition {
         if !self.evaluate(exchange, Which::All)? {
             return Ok(false);
         }
-        for number in 0..self.repeated(exchange)? {
+        for number in 0..self.0.repeated(exchange)? {
             if !self.evaluate(exchange, Which::One(number))? {
                 return Ok(false);
             }
@@ -103,35 +93,22 @@ impl Condition {
         Ok(true)
     }
 
-    /// How often the field came that came most often of those that are named; 0 if none came twice.
-    fn repeated(&self, exchange: &Exchange) -> Result<usize, String> {
-        let most = self.needs.repeated(&exchange.request.headers);
-        if most > REPEATED_MAX {
-            return Err(format!("`{}`: a field came {most} times", self.text));
-        }
-        Ok(most)
-    }
-
     fn evaluate(&self, exchange: &Exchange, which: Which) -> Result<bool, String> {
-        let view = View::of(exchange, &self.needs, which)?;
-        let mut context = Context::with_env(language::environment());
-        context.set_variable_resolver(&view);
-        let value = Value::resolve_val(&self.expression, &context)
-            .map_err(|error| format!("`{}`: {error}", self.text))?;
-        value.downcast_ref::<CelBool>().map(|holds| *holds.inner()).ok_or_else(|| {
-            format!("`{}`: gives a {}, not a bool", self.text, value.get_type().name())
+        self.0.evaluate(exchange, which, |value| {
+            let holds = value.downcast_ref::<CelBool>().map(|holds| *holds.inner());
+            holds.ok_or_else(|| format!("gives a {}, not a bool", value.get_type().name()))
         })
     }
 
     /// The expression, as written.
     pub fn text(&self) -> &str {
-        &self.text
+        self.0.text()
     }
 }
 
 impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Condition({})", self.text)
+        write!(f, "Condition({})", self.text())
     }
 }
 

@@ -306,8 +306,8 @@ fn more_headers_than_a_condition_may_walk_are_an_error() {
 fn only_what_is_named_is_looked_up() {
     let named = |text: &str| {
         let condition = Condition::compile(text).unwrap();
-        let headers = condition.needs.headers.map(|names| names.len());
-        (condition.needs.variables.len(), headers)
+        let headers = condition.0.needs.headers.map(|names| names.len());
+        (condition.0.needs.variables.len(), headers)
     };
     assert_eq!(named("request.method == 'GET' || request.method == 'PUT'"), (1, Some(0)));
     assert_eq!(named("request.headers['a'] == request.headers.b"), (1, Some(2)));
@@ -373,4 +373,66 @@ fn word() -> impl proptest::strategy::Strategy<Value = &'static str> {
         "9223372036854775807",
         "0.5",
     ])
+}
+
+#[test]
+fn what_tells_exchanges_apart_is_written_differently() {
+    let exchange = with_caller();
+    let written = |text: &str| {
+        let mut out = Vec::new();
+        let expression =
+            Expression::compile_key(text).unwrap_or_else(|bad| panic!("{text}: {bad}"));
+        expression.write(&exchange, &mut out).map(|whole| whole.then_some(out))
+    };
+    let same = |a: &str, b: &str| written(a).unwrap() == written(b).unwrap();
+    assert!(same("request.path", "'/orders/42'"));
+    assert!(same("[caller.application, 1]", "['shop', 1]"));
+    for (a, b) in [
+        ("['ab', 'c']", "['a', 'bc']"),
+        ("['a', 'b']", "'ab'"),
+        ("[['a'], 'b']", "[['a', 'b']]"),
+        ("'1'", "1"),
+        ("1", "1u"),
+        ("true", "1"),
+        ("b'a'", "'a'"),
+        ("[]", "''"),
+    ] {
+        assert!(!same(a, b), "{a} and {b}");
+    }
+    assert_eq!(written("caller.subject"), Ok(None), "nothing is no key");
+    assert_eq!(written("[caller.application, caller.subject]"), Ok(None), "nor is half a key");
+    assert!(written("int(request.path)").is_err());
+    assert!(written("[{'a': 1}]").unwrap_err().contains("gives a map"));
+    assert!(Expression::compile_key("caller.labels").is_err());
+}
+
+#[test]
+fn numbers_are_whole_and_not_below_zero() {
+    let exchange = with_caller();
+    let number = |text: &str| {
+        Expression::compile_number(text, When::Request).map_err(|bad| bad.what)?.number(&exchange)
+    };
+    assert_eq!(number("size(request.path) * 2"), Ok(20));
+    assert_eq!(number("request.method == 'GET' ? 1 : 5"), Ok(1));
+    assert_eq!(number("double(1) / 4.0"), Ok(1));
+    assert_eq!(number("7u"), Ok(7));
+    for text in ["0 - 1", "-0.5", "request.path", "int(request.path)", "dyn('a')"] {
+        assert!(number(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_response_can_be_asked_for_where_there_is_one() {
+    let mut exchange = with_caller();
+    exchange.response.status = crate::message::Status::OK;
+    exchange.response.headers.append("X-Cost", "7");
+    let number = |text: &str, when| {
+        Expression::compile_number(text, when).map_err(|bad| bad.what)?.number(&exchange)
+    };
+    let text = r#"response.status == 200 && "x-cost" in response.headers ? int(response.headers["x-cost"]) : 1"#;
+    assert_eq!(number(text, When::Response), Ok(7));
+    let before = number(text, When::Request).unwrap_err();
+    assert_eq!(before, "there is no response yet to ask for");
+    let gone = number(r#"int(response.headers["x-none"])"#, When::Response);
+    assert!(gone.is_err(), "{gone:?}");
 }

@@ -21,6 +21,20 @@ pub enum Kind {
     Other,
 }
 
+impl Kind {
+    /// It, in words.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Text => "a text",
+            Self::Number => "a number",
+            Self::Map | Self::Values => "a map",
+            Self::List => "a list",
+            Self::Bool => "true or false",
+            Self::Unknown | Self::Other => "something else",
+        }
+    }
+}
+
 /// A variable.
 #[derive(Debug)]
 pub struct Variable {
@@ -100,6 +114,9 @@ variables! {
         "Subject of the client's verified certificate (RFC 4514).";
     Names = "connection.certificate_names", List,
         "Names and addresses the client's verified certificate is for.";
+    Status = "response.status", Number, "The response's status; only where there is a response.";
+    ResponseHeaders = "response.headers", Map,
+        "The response's header fields; only where there is a response.";
 }
 
 /// The functions there are, with what they do.
@@ -152,5 +169,8 @@ pub(super) fn is_root(name: &str) -> bool {
     fields(name).next().is_some()
 }
 
-/// What variables stand under.
+/// What variables of the response stand under.
+pub(super) const RESPONSE: &str = "response";
+
+/// What variables stand under while there is no response.
 pub(super) const ROOTS: &[&str] = &["request", "client", "caller", "route", "connection"];
