@@ -51,6 +51,7 @@ fn main() {
         report(&format!("{name} {}", settings.get(..24).unwrap_or(&settings)), cost - base);
     }
     many_keys(base);
+    many_clients(base);
     credentials(base);
     tokens::report_all(base);
     messages::report_all(base);
@@ -234,6 +235,35 @@ fn settle(step: Step<'_>) {
         while flow.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             std::thread::yield_now();
         }
+    }
+}
+
+/// A limit with as many keys in use as it tells apart.
+fn many_clients(base: f64) {
+    const CLIENTS: u32 = 1_000_000;
+    for algorithm in ["token_bucket", "fixed_window", "sliding_window"] {
+        let settings = json!({
+            "limit": 10, "window": "24h", "algorithm": algorithm, "keys": CLIENTS,
+        });
+        let bench = Bench::new("rate", &settings);
+        let mut client: u32 = 0;
+        let mut next = || {
+            // Coprime to their number: all of them come, and neighbours far apart.
+            client = (client + 612_967) % CLIENTS;
+            std::net::IpAddr::from((0x0a00_0000 | client).to_be_bytes())
+        };
+        let mut exchange = exchange();
+        for _ in 0..CLIENTS {
+            ready(&mut exchange);
+            exchange.client = next();
+            bench.run(&mut exchange);
+        }
+        let cost = time(|exchange| {
+            ready(exchange);
+            exchange.client = next();
+            bench.run(exchange);
+        });
+        report(&format!("rate {algorithm}, 1,000,000 keys"), cost - base);
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Exchange {
     pub started: Instant,
     /// When it came, since 1970.
     pub wall: Duration,
+    /// When there was a response for policies to see, monotonic; without meaning before.
+    pub answered: Instant,
     /// The API and route that match it; none before routing and where nothing matches.
     pub route: Option<RouteFacts>,
     /// Who it was authenticated as.
@@ -80,6 +82,7 @@ impl Exchange {
             core,
             started: Instant::default(),
             wall: Duration::ZERO,
+            answered: Instant::default(),
             route: None,
             caller: None,
             parts: SmallVec::new(),

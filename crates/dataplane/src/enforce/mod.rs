@@ -53,6 +53,10 @@ impl<'c> Passage<'c> {
     /// Runs the policies that ran before in reverse order, now on the response. True if the
     /// connection is to be closed after it.
     pub async fn response(&self, x: &mut Exchange) -> bool {
+        if self.ran.is_empty() {
+            return false;
+        }
+        x.answered = self.timers.now();
         let mut close = false;
         for step in self.ran().rev() {
             match guard::hook(&self.timers, step, Way::Back, x).await {

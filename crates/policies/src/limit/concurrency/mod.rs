@@ -32,13 +32,13 @@ use std::sync::Arc;
 
 use base::{Pointer, Problem, Problems};
 use policy::{
-    Code, Compile, Exchange, Fault, Phase, Policy, PolicyKind, Posture, Refusal, Stage, Step,
+    Code, Compile, Exchange, Fault, Phase, Policy, PolicyKind, Posture, Refusal, Stage, Step, codes,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::limit::by::{By, Key, Missing, Written};
+use crate::limit::by::{By, Missing, Written};
 use table::Table;
 
 pub(crate) static KIND: PolicyKind = PolicyKind {
@@ -47,7 +47,7 @@ pub(crate) static KIND: PolicyKind = PolicyKind {
     manual: crate::manual::manual!(),
     stage: Stage::Stable,
     posture: Posture { untrusted_callers: true, untrusted_upstreams: true, buffers: false },
-    codes: &[&LIMITED, &KEYLESS],
+    codes: &[&LIMITED, &KEYLESS, &codes::CONDITION_FAILED],
     schema: PolicyKind::schema_of::<Settings>,
     compile,
 };
@@ -129,10 +129,10 @@ fn compile(
 
 impl Policy for Concurrency {
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
-        let key = match (self.by.key(exchange), self.missing) {
-            (Key::Missing, Missing::Skip) => return Step::next(),
-            (Key::Missing, Missing::Refuse) => return Step::refuse(Refusal::new(&KEYLESS)),
-            (key, _) => key,
+        let key = match self.by.key(exchange, self.missing, &KEYLESS) {
+            Ok(Some(key)) => key,
+            Ok(None) => return Step::next(),
+            Err(refusal) => return Step::refuse(refusal),
         };
         let Some(place) = self.table.take(key, self.limit) else {
             return Step::refuse(Refusal::new(&LIMITED).header("Retry-After", "1"));

@@ -1,10 +1,14 @@
-//! Buckets by key, in memory that is bounded. A hit allocates nothing, but for the few that make a
+//! States by key, in memory that is bounded. A hit allocates nothing, but for the few that make a
 //! shard grow. Knows no HTTP.
+//!
+//! Where there are more keys than fit, one makes place for another, and whoever comes without a
+//! place begins with the strictest of what made place before (as in the space-saving algorithm of
+//! Metwally and others): nobody gets free by a flood of other keys.
 
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::bucket::{Level, Shape};
+use super::limiter::{Level, Limiter, Moment, State};
 
 /// Most windows of one policy: what is held of a key.
 pub(super) const WINDOWS: usize = 4;
@@ -12,18 +16,13 @@ pub(super) const WINDOWS: usize = 4;
 /// Keys of a set: where a key may stand.
 const WAYS: usize = 8;
 
-/// Most sets of a shard.
-const SETS: usize = 1024;
-
 /// Shards of a table for many keys: what different cores ask for rarely meets.
 const SHARDS: usize = 16;
 
-/// Most keys a table holds. Beyond it, the fullest bucket of the same set makes place: whoever it
-/// belongs to gets at most one burst more than is due.
-#[cfg(test)]
-pub(super) const KEYS: usize = SHARDS * SETS * WAYS;
+/// Most keys a table can be told to hold.
+pub(super) const KEYS_MAX: usize = 1 << 24;
 
-/// Buckets by key.
+/// States by key.
 #[derive(Debug)]
 pub(super) struct Table {
     shards: Box<[Mutex<Shard>]>,
@@ -36,22 +35,74 @@ struct Shard {
     sets: Vec<Set>,
 }
 
+/// One key's states, by window.
+type States = [State; WINDOWS];
+
 /// Where some keys stand. What is looked at first stands together.
 #[derive(Clone, Copy, Debug, Default)]
 struct Set {
     /// Keyed hashes of the keys; nobody outside can find two with the same. Zero: none.
     keys: [u64; WAYS],
-    /// When each window's bucket is full.
-    full: [[u64; WINDOWS]; WAYS],
+    /// Their states.
+    states: [States; WAYS],
+    /// What those who made place leave to whoever comes.
+    floor: States,
 }
+
+/// What a policy limits by.
+#[derive(Debug)]
+pub(super) struct Limits {
+    /// For each window, at most [`WINDOWS`].
+    pub(super) limiters: Vec<Limiter>,
+    /// Most sets of a shard: a power of two.
+    sets: usize,
+    /// Whether what is refused counts, too.
+    count_rejected: bool,
+}
+
+/// A key's place in a table: what is left of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hashed(u64);
 
 /// The outcome for the windows of a policy, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
-    /// None where a token was taken from each; otherwise the time until that can be.
+    /// None where it was taken from each; otherwise the time until that can be.
     pub(super) wait: Option<u64>,
     /// How each stands now.
     pub(super) levels: [Level; WINDOWS],
+}
+
+impl Limits {
+    /// Limits by these, at most [`WINDOWS`], with room for at least `keys`.
+    pub(super) fn new(limiters: Vec<Limiter>, keys: usize, count_rejected: bool) -> Self {
+        let sets = keys.min(KEYS_MAX).div_ceil(SHARDS * WAYS).next_power_of_two();
+        Self { limiters, sets, count_rejected }
+    }
+
+    /// From when on nothing is lost by forgetting `states`.
+    fn fresh(&self, states: &States) -> u64 {
+        let each = self.limiters.iter().zip(states);
+        each.map(|(limiter, state)| limiter.algorithm().fresh(*state)).max().unwrap_or_default()
+    }
+
+    /// Takes `cost` from each of `states`, or from none.
+    fn take(&self, states: &mut States, now: Moment, cost: u64) -> Outcome {
+        let each = self.limiters.iter().zip(&*states);
+        let wait = each.map(|(limiter, state)| limiter.algorithm().wait(*state, now, cost)).max();
+        let wait = wait.filter(|wait| *wait > 0);
+        let mut levels = Outcome::nothing().levels;
+        for ((limiter, state), level) in self.limiters.iter().zip(states).zip(&mut levels) {
+            let algorithm = limiter.algorithm();
+            *state = match wait {
+                None => algorithm.add(*state, now, cost),
+                Some(_) if self.count_rejected => algorithm.add_refused(*state, now, cost),
+                Some(_) => *state,
+            };
+            *level = algorithm.level(*state, now);
+        }
+        Outcome { wait, levels }
+    }
 }
 
 impl Table {
@@ -61,24 +112,51 @@ impl Table {
         Self { shards: (0..shards).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
     }
 
-    /// Takes a token at `now` from each bucket of `key`, or from none.
-    pub(super) fn take(&self, key: impl Hash, shapes: &[Shape], now: u64) -> Outcome {
-        let hash = self.hasher.hash_one(key).max(1);
-        let shard = self.shards.get(hash as usize % SHARDS).or(self.shards.first());
-        let Some(shard) = shard else { return Outcome::nothing() };
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        shard.full(hash, now).map_or(Outcome::nothing(), |full| take(full, shapes, now))
+    /// Where `key` stands.
+    pub(super) fn hash(&self, key: impl Hash) -> Hashed {
+        Hashed(self.hasher.hash_one(key).max(1))
+    }
+
+    /// Takes `cost` at `now` from each window of `key`, or from none.
+    pub(super) fn take(&self, key: Hashed, limits: &Limits, now: Moment, cost: u64) -> Outcome {
+        let Some(mut shard) = self.shard(key) else { return Outcome::nothing() };
+        let states = shard.states(key.0, limits, now);
+        states.map_or(Outcome::nothing(), |states| limits.take(states, now, cost))
+    }
+
+    /// Corrects what was taken of `key` at `then` from `taken` to `due`.
+    pub(super) fn settle(
+        &self,
+        key: Hashed,
+        limits: &Limits,
+        (then, now): (Moment, Moment),
+        (taken, due): (u64, u64),
+    ) {
+        let Some(mut shard) = self.shard(key) else { return };
+        let Some(states) = shard.states(key.0, limits, now) else { return };
+        for (limiter, state) in limits.limiters.iter().zip(states) {
+            let algorithm = limiter.algorithm();
+            *state = match due.checked_sub(taken) {
+                Some(more) => algorithm.add(*state, now, more),
+                None => algorithm.give_back(*state, then, now, taken - due),
+            };
+        }
+    }
+
+    fn shard(&self, key: Hashed) -> Option<MutexGuard<'_, Shard>> {
+        let shard = self.shards.get(key.0 as usize % SHARDS).or(self.shards.first())?;
+        Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Shard {
-    /// What is held of `key`, or a place for it.
-    fn full(&mut self, key: u64, now: u64) -> Option<&mut [u64; WINDOWS]> {
+    /// The states of `key`, or a place for them.
+    fn states(&mut self, key: u64, limits: &Limits, now: Moment) -> Option<&mut States> {
         if self.find(key).is_none() {
-            self.place(key, now);
+            self.place(key, limits, now);
         }
         let (set, way) = self.find(key)?;
-        self.sets.get_mut(set)?.full.get_mut(way)
+        self.sets.get_mut(set)?.states.get_mut(way)
     }
 
     /// The set and place of `key`.
@@ -88,25 +166,33 @@ impl Shard {
         set.keys.iter().position(|known| *known == key).map(|way| (number, way))
     }
 
-    /// Makes a place for `key`: an empty one, one whose bucket is full, or, where the shard can't
-    /// grow, that of the fullest.
-    fn place(&mut self, key: u64, now: u64) {
+    /// Makes a place for `key`: an empty one, one of whom nothing is lost, or, where the shard can't
+    /// grow, that of whoever would soonest be one.
+    fn place(&mut self, key: u64, limits: &Limits, now: Moment) {
         loop {
             let number = self.set(key);
-            let grown = self.sets.len() >= SETS;
+            let grown = self.sets.len() >= limits.sets;
             let Some(set) = self.sets.get_mut(number) else {
                 self.grow();
                 continue;
             };
-            let fullest =
-                set.keys.iter_mut().zip(&mut set.full).min_by_key(|(_, full)| latest(full));
-            let Some((known, full)) = fullest else { return };
-            if grown || latest(full) <= now {
-                *known = key;
-                *full = [0; WINDOWS];
-                return;
+            let places = set.keys.iter_mut().zip(&mut set.states);
+            let freshest = places.min_by_key(|(_, states)| limits.fresh(states));
+            let Some((known, states)) = freshest else { return };
+            let live = limits.fresh(states) > now.steady;
+            if live && !grown {
+                self.grow();
+                continue;
             }
-            self.grow();
+            if live {
+                let left = limits.limiters.iter().zip(&mut set.floor).zip(&*states);
+                for ((limiter, floor), state) in left {
+                    *floor = limiter.algorithm().stricter(*floor, *state, now);
+                }
+            }
+            *known = key;
+            *states = set.floor;
+            return;
         }
     }
 
@@ -118,41 +204,20 @@ impl Shard {
     /// Twice as many sets, each key in its new one. What was in one set goes to two, so it fits.
     fn grow(&mut self) {
         let old = std::mem::take(&mut self.sets);
-        self.sets.resize((old.len() * 2).max(1), Set::default());
-        for (key, full) in old.iter().flat_map(|set| set.keys.iter().zip(&set.full)) {
+        let floors = old.iter().map(|set| set.floor).cycle();
+        self.sets = vec![Set::default(); (old.len() * 2).max(1)];
+        for (set, floor) in self.sets.iter_mut().zip(floors) {
+            set.floor = floor;
+        }
+        for (key, states) in old.iter().flat_map(|set| set.keys.iter().zip(&set.states)) {
             let number = self.set(*key);
             let Some(set) = self.sets.get_mut(number).filter(|_| *key != 0) else { continue };
-            let mut places = set.keys.iter_mut().zip(&mut set.full);
+            let mut places = set.keys.iter_mut().zip(&mut set.states);
             if let Some((known, place)) = places.find(|(known, _)| **known == 0) {
-                (*known, *place) = (*key, *full);
+                (*known, *place) = (*key, *states);
             }
         }
     }
-}
-
-/// When all windows' buckets are full. By then nothing is lost by forgetting them.
-fn latest(full: &[u64; WINDOWS]) -> u64 {
-    full.iter().copied().max().unwrap_or_default()
-}
-
-/// Takes a token from each bucket, or from none.
-fn take(full: &mut [u64; WINDOWS], shapes: &[Shape], now: u64) -> Outcome {
-    let mut wait = None;
-    let mut after = *full;
-    for (shape, full) in shapes.iter().zip(&mut after) {
-        match shape.take(*full, now) {
-            Ok(then) => *full = then,
-            Err(late) => wait = wait.max(Some(late)),
-        }
-    }
-    if wait.is_none() {
-        *full = after;
-    }
-    let mut levels = Outcome::nothing().levels;
-    for ((shape, full), level) in shapes.iter().zip(full).zip(&mut levels) {
-        *level = shape.level(*full, now);
-    }
-    Outcome { wait, levels }
 }
 
 impl Outcome {
@@ -162,73 +227,4 @@ impl Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: u64 = 1_000_000_000;
-
-    fn shape(limit: u64, seconds: u64) -> Shape {
-        Shape::new(limit, seconds * SECOND, limit).unwrap()
-    }
-
-    #[test]
-    fn keys_have_buckets_of_their_own() {
-        let table = Table::new(true);
-        let shapes = [shape(2, 1)];
-        let passes = |key: &str| table.take(key, &shapes, SECOND).wait.is_none();
-        assert_eq!([passes("a"), passes("a"), passes("a")], [true, true, false]);
-        assert!(passes("b"));
-    }
-
-    #[test]
-    fn several_windows_give_a_token_each_or_none_does() {
-        let table = Table::new(true);
-        let shapes = [shape(2, 1), shape(3, 60)];
-        let take = |now| table.take("a", &shapes, now);
-        assert_eq!(take(SECOND).wait, None);
-        assert_eq!(take(SECOND).wait, None);
-        let refused = take(SECOND);
-        assert_eq!(refused.wait, Some(SECOND / 2));
-        assert_eq!(refused.levels[1].remaining, 1, "the long window lost nothing");
-        assert_eq!(take(2 * SECOND).wait, None);
-        let refused = take(2 * SECOND);
-        assert_eq!(refused.wait, Some(19 * SECOND), "the longest wait counts");
-        assert_eq!(refused.levels[0].remaining, 1, "the short window lost nothing");
-    }
-
-    #[test]
-    fn many_keys_take_bounded_memory_and_the_emptiest_buckets_stay() {
-        let table = Table::new(true);
-        let shapes = [shape(100, 60)];
-        for _ in 0..100 {
-            table.take("greedy", &shapes, SECOND);
-        }
-        for key in 0..KEYS * 2 {
-            table.take(key, &shapes, SECOND);
-        }
-        let sets: usize = table.shards.iter().map(|shard| shard.lock().unwrap().sets.len()).sum();
-        assert!(sets * WAYS <= KEYS, "{sets} sets");
-        assert!(table.take("greedy", &shapes, SECOND).wait.is_some(), "it was forgotten");
-    }
-
-    #[test]
-    fn growing_loses_no_key() {
-        let table = Table::new(true);
-        let shapes = [shape(1, 60)];
-        for key in 0..2000 {
-            assert_eq!(table.take(key, &shapes, SECOND).wait, None);
-        }
-        let forgotten = (0..2000).filter(|key| table.take(key, &shapes, SECOND).wait.is_none());
-        assert_eq!(forgotten.count(), 0);
-    }
-
-    #[test]
-    fn places_of_full_buckets_are_used_again() {
-        let table = Table::new(false);
-        let shapes = [shape(1, 1)];
-        for key in 0..1000 {
-            table.take(key, &shapes, (key + 1) * 2 * SECOND);
-        }
-        assert_eq!(table.shards[0].lock().unwrap().sets.len(), 1);
-    }
-}
+mod tests;
