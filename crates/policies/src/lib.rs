@@ -4,10 +4,12 @@
 
 mod asked;
 mod digits;
+mod expressions;
 mod identity;
 mod jose;
 mod jwks;
 mod manual;
+mod mode;
 mod ring;
 mod schema;
 mod secret_names;
@@ -21,12 +23,16 @@ mod watch {
 /// Before anyone is known.
 mod admit {
     mod networks;
+    mod origins;
 
     pub(crate) mod body_size;
+    pub(crate) mod bot;
     pub(crate) mod cors;
+    pub(crate) mod csrf;
     pub(crate) mod https_only;
     pub(crate) mod ip;
     pub(crate) mod maintenance;
+    pub(crate) mod method;
     pub(crate) mod security_headers;
 }
 /// Who is calling.
@@ -100,6 +106,9 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &admit::security_headers::KIND,  // what browsers protect their users by
     &admit::cors::KIND,              // which web pages may call
     &admit::maintenance::KIND,       // closed for a while
+    &admit::method::KIND,            // which methods are taken
+    &admit::csrf::KIND,              // whose pages may change something
+    &admit::bot::KIND,               // which programs may call
     &admit::ip::KIND,                // who may come, by address
     &admit::body_size::KIND,         // how long a body may be
     &authenticate::api_key::KIND,    // who has this key

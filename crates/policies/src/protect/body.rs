@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use policy::message::{Body, BodyError, Known, Request};
-use policy::{Code, Exchange, Fault, Flow, Refusal, codes};
+use policy::{Code, Fault, Refusal, codes};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -28,18 +28,6 @@ pub(in crate::protect) static TYPE: Code = Code {
     cure: "Send one Content-Type, application/json or one that ends in +json, and no \
            Content-Encoding; operators let others through by `other_types: pass`.",
 };
-
-/// What becomes of a body that is not as it should be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "ProtectMode")]
-pub(in crate::protect) enum Mode {
-    /// It is refused.
-    #[default]
-    Refuse,
-    /// It passes; the access log's `note` says what is wrong with it.
-    Report,
-}
 
 /// What becomes of bodies that are not JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -114,25 +102,6 @@ impl Other {
         match self {
             Self::Pass => Ok(()),
             Self::Refuse => Err(Refusal::new(&TYPE)),
-        }
-    }
-}
-
-impl Mode {
-    /// Refuses, or notes what would have been refused.
-    pub(in crate::protect) fn settle(
-        self,
-        exchange: &mut Exchange,
-        said: Result<(), Refusal>,
-    ) -> Flow {
-        match (said, self) {
-            (Ok(()), _) => Flow::Continue,
-            (Err(refusal), Self::Refuse) => Flow::Refuse(Box::new(refusal)),
-            (Err(refusal), Self::Report) => {
-                let why = refusal.note.or(refusal.detail).unwrap_or_default();
-                exchange.note = Some(format!("reported: {}: {why}", refusal.code.name).into());
-                Flow::Continue
-            }
         }
     }
 }

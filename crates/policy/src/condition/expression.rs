@@ -103,9 +103,9 @@ impl Expression {
         })
     }
 
-    /// Writes what it gives for `exchange`, so that different values are written differently: texts,
-    /// numbers, truths and lists of them. False where it, or something in its list, is null. An
-    /// error says, for operators, why it can't be told.
+    /// Writes what it gives for `exchange`, so that different values are written differently:
+    /// texts, numbers, truths and lists of them. False where it, or something in its list, is null.
+    /// An error says, for operators, why it can't be told.
     pub fn write(&self, exchange: &Exchange, out: &mut Vec<u8>) -> Result<bool, String> {
         self.evaluate(exchange, Which::All, |value| write(value, out))
     }

@@ -31,7 +31,6 @@
 //! `*` can't be written beside `credentials`: any page anywhere could then act for whoever looks at
 //! it. Answers that depend on the origin have `Vary: Origin`, so that no cache mixes them up.
 
-mod origin;
 mod settings;
 
 use std::sync::Arc;
@@ -43,8 +42,8 @@ use policy::{
 };
 use serde_json::Value;
 
-use self::origin::Origins;
 use self::settings::{List, Other, Settings};
+use crate::admit::origins::Origins;
 
 pub(crate) static KIND: PolicyKind = PolicyKind {
     name: "cors",

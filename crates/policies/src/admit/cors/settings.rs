@@ -5,7 +5,7 @@ use policy::message::{Method, Name};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::origin::{Origins, Pattern};
+use crate::admit::origins::Origins;
 
 /// Which web pages may call, and what they may send and see.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -93,19 +93,7 @@ impl Settings {
             let what = "no origin is listed";
             problems.push(Problem::new(&at, what).hint("list some, or remove the policy"));
         }
-        let mut patterns = Vec::new();
-        for (number, text) in self.origins.iter().enumerate() {
-            match Pattern::new(text) {
-                Ok(pattern) => patterns.push(pattern),
-                Err(why) => {
-                    let what = format!("`{text}` is no origin: {why}");
-                    let hint = "write scheme, host and, if it is not the usual one, port: \
-                                `https://app.example.com`, `http://localhost:3000`";
-                    problems.push(Problem::new(&at.index(number), what).hint(hint));
-                }
-            }
-        }
-        Origins::Listed(patterns)
+        Origins::listed(&self.origins, &at, problems)
     }
 
     /// The methods that pages may use.

@@ -55,8 +55,8 @@ impl Algorithm for Bucket {
         Level { remaining, next }
     }
 
-    fn fresh(&self, state: State) -> u64 {
-        state.at
+    fn debt(&self, state: State, now: Moment) -> u64 {
+        state.at.saturating_sub(now.steady)
     }
 
     fn stricter(&self, one: State, other: State, _: Moment) -> State {

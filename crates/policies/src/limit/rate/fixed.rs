@@ -53,8 +53,10 @@ impl Algorithm for Fixed {
         Level { remaining: self.limit.saturating_sub(used), next }
     }
 
-    fn fresh(&self, state: State) -> u64 {
-        if state.used > 0 { state.at } else { 0 }
+    fn debt(&self, state: State, now: Moment) -> u64 {
+        let parts = u128::from(self.current(state, now).used) * u128::from(self.window);
+        let time = parts.checked_div(self.limit.into()).unwrap_or_default();
+        u64::try_from(time).unwrap_or(u64::MAX)
     }
 
     fn stricter(&self, one: State, other: State, now: Moment) -> State {

@@ -55,8 +55,9 @@ pub(super) trait Algorithm {
     fn give_back(&self, state: State, then: Moment, now: Moment, cost: u64) -> State;
     /// How it stands.
     fn level(&self, state: State, now: Moment) -> Level;
-    /// From when on nothing is lost by forgetting the state.
-    fn fresh(&self, state: State) -> u64;
+    /// How much is lost by forgetting the state: about the time in which what is used comes back,
+    /// 0 for a state that is like new.
+    fn debt(&self, state: State, now: Moment) -> u64;
     /// A state that allows no more than either.
     fn stricter(&self, one: State, other: State, now: Moment) -> State;
 }
@@ -203,9 +204,9 @@ mod tests {
                     let recent = passed.iter().filter(|(when, _)| when + SECOND > now);
                     let sum: u64 = recent.map(|(_, cost)| cost).sum();
                     prop_assert!(sum <= 2 * limit, "{limiter:?}: {sum} of {limit}");
-                    let fresh = algorithm.fresh(state).max(SECOND) - SECOND;
-                    let level = algorithm.level(state, at(now.max(fresh)));
-                    prop_assert_eq!(level.remaining, limit, "{:?}", limiter);
+                    let is_new = |now| algorithm.debt(state, at(now)) == 0;
+                    prop_assert!(!is_new(now) || level.remaining == limit, "{:?}", limiter);
+                    prop_assert!(is_new(now + 2 * SECOND), "{:?}", limiter);
                 }
             }
         }

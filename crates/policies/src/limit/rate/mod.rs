@@ -47,14 +47,14 @@
 //! limited.
 //!
 //! **How it counts** (`algorithm`). A `token_bucket` evens out what comes. A `fixed_window` begins
-//! with a key's first request, or, if `aligned`, with the clock (UTC; an hour at its full hour), and
-//! forgets all when it ends: around that moment twice the limit can come at once. A `sliding_window`
-//! has no such moment: what came in the window before still counts by the part of it that is less
-//! than a window ago, as if it had come evenly.
+//! with a key's first request, or, if `aligned`, with the clock (UTC; an hour at its full hour),
+//! and forgets all when it ends: around that moment twice the limit can come at once. A
+//! `sliding_window` has no such moment: what came in the window before still counts by the part of
+//! it that is less than a window ago, as if it had come evenly.
 //!
 //! **What a request costs** is 1, or what `cost` says: a number or an expression. Where it is known
-//! only later, `settle` is an expression that is evaluated when there is a response, of which it can
-//! ask for `response.status` and `response.headers`:
+//! only later, `settle` is an expression that is evaluated when there is a response, of which it
+//! can ask for `response.status` and `response.headers`:
 //!
 //! ```yaml
 //! apis:
@@ -68,17 +68,17 @@
 //!           settle: 'response.status >= 500 ? 0 : int(response.headers["x-cost"])'
 //! ```
 //!
-//! What was taken too much is given back; what is missing is taken, and where there is not that much
-//! the key is in debt and waits. If the expression can't be evaluated, what was taken stays.
+//! What was taken too much is given back; what is missing is taken, and where there is not that
+//! much the key is in debt and waits. If the expression can't be evaluated, what was taken stays.
 //!
 //! Requests that are refused cost nothing. With `count_rejected: true` they count like others: who
 //! goes on as before hears 429 until they have paused.
 //!
 //! **Several limits.** All that apply to a request hold, those of the document, of the API and of
-//! the route, in this order; the one with the least left decides, and none replaces another. To give
-//! some callers other limits, put a `when:` beside each. Each policy counts for itself, under its
-//! `id`, wherever its requests come from. Policies with the same `bucket: name`, `by` and kinds of
-//! windows count together, in different APIs or on different routes; give them the same windows.
+//! the route, in this order; the one with the least left decides, and none replaces another. To
+//! give some callers other limits, put a `when:` beside each. Each policy counts for itself, under
+//! its `id`, wherever its requests come from. Policies with the same `bucket: name`, `by` and kinds
+//! of windows count together, in different APIs or on different routes; give them the same windows.
 //!
 //! Responses carry `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10)
 //! with what is left and the seconds until there is more, refusals also `Retry-After`. The name in
@@ -92,6 +92,8 @@
 
 mod bucket;
 mod charge;
+#[cfg(test)]
+mod faults;
 mod fixed;
 mod limiter;
 mod report;

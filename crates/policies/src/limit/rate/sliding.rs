@@ -1,6 +1,6 @@
 //! Sliding windows: what was used in the window before counts by the part of it that is still
-//! within a window's length, as if it had come evenly. Kept are the moment the window ends, and what
-//! was used in it and in the one before.
+//! within a window's length, as if it had come evenly. Kept are the moment the window ends, and
+//! what was used in it and in the one before.
 
 use super::limiter::{Algorithm, Level, Moment, State};
 
@@ -103,12 +103,10 @@ impl Algorithm for Sliding {
         Level { remaining, next: if used { self.wait(state, now, remaining + 1) } else { 0 } }
     }
 
-    fn fresh(&self, state: State) -> u64 {
-        match (state.used >> 32, state.used as u32) {
-            (0, 0) => 0,
-            (_, 0) => state.at,
-            _ => state.at.saturating_add(self.window),
-        }
+    fn debt(&self, state: State, now: Moment) -> u64 {
+        let used = self.used(self.windows(state, now), now);
+        let time = used.checked_div(self.limit.into()).unwrap_or_default();
+        u64::try_from(time).unwrap_or(u64::MAX)
     }
 
     fn stricter(&self, one: State, other: State, now: Moment) -> State {

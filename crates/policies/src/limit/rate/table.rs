@@ -80,10 +80,11 @@ impl Limits {
         Self { limiters, sets, count_rejected }
     }
 
-    /// From when on nothing is lost by forgetting `states`.
-    fn fresh(&self, states: &States) -> u64 {
+    /// How much is lost by forgetting `states`; 0 where that is nothing.
+    fn debt(&self, states: &States, now: Moment) -> u64 {
         let each = self.limiters.iter().zip(states);
-        each.map(|(limiter, state)| limiter.algorithm().fresh(*state)).max().unwrap_or_default()
+        let debt = each.map(|(limiter, state)| limiter.algorithm().debt(*state, now));
+        debt.max().unwrap_or_default()
     }
 
     /// Takes `cost` from each of `states`, or from none.
@@ -166,8 +167,8 @@ impl Shard {
         set.keys.iter().position(|known| *known == key).map(|way| (number, way))
     }
 
-    /// Makes a place for `key`: an empty one, one of whom nothing is lost, or, where the shard can't
-    /// grow, that of whoever would soonest be one.
+    /// Makes a place for `key`: an empty one, one of whom nothing is lost, or, where the shard
+    /// can't grow, that of whom least is.
     fn place(&mut self, key: u64, limits: &Limits, now: Moment) {
         loop {
             let number = self.set(key);
@@ -177,9 +178,9 @@ impl Shard {
                 continue;
             };
             let places = set.keys.iter_mut().zip(&mut set.states);
-            let freshest = places.min_by_key(|(_, states)| limits.fresh(states));
-            let Some((known, states)) = freshest else { return };
-            let live = limits.fresh(states) > now.steady;
+            let least = places.min_by_key(|(_, states)| limits.debt(states, now));
+            let Some((known, states)) = least else { return };
+            let live = limits.debt(states, now) > 0;
             if live && !grown {
                 self.grow();
                 continue;

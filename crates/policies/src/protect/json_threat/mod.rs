@@ -39,7 +39,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::protect::body::{self, Mode, Other, Seen};
+use crate::mode::Mode;
+use crate::protect::body::{self, Other, Seen};
 use walk::{Bad, Bounds, Broken};
 
 pub(crate) static KIND: PolicyKind = PolicyKind {

@@ -54,7 +54,8 @@ use serde_json::Value;
 
 use self::settings::Settings;
 use self::validator::Validator;
-use crate::protect::body::{self, Mode, Other, Seen};
+use crate::mode::Mode;
+use crate::protect::body::{self, Other, Seen};
 use crate::strict_json;
 
 pub(crate) static KIND: PolicyKind = PolicyKind {

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::validator::{References, Validator, Wrong};
-use crate::protect::body::{Mode, Other};
+use crate::mode::Mode;
+use crate::protect::body::Other;
 
 /// Most bytes of a file with a schema.
 const FILE_BYTES: u64 = 4 << 20;

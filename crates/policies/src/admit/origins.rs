@@ -1,8 +1,10 @@
 //! Origins of web pages (RFC 6454, Fetch): which ones are listed. Knows no policy.
 
+use base::{Pointer, Problem, Problems};
+
 /// Which origins are listed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Origins {
+pub(in crate::admit) enum Origins {
     /// Every one.
     Any,
     /// These.
@@ -11,7 +13,7 @@ pub(super) enum Origins {
 
 /// An origin, or all below a domain.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Pattern {
+pub(in crate::admit) enum Pattern {
     /// This one, as browsers write it.
     Exact(Box<str>),
     /// `https://*.example.com`: what comes before the host, and what its end is, dot and port
@@ -20,6 +22,23 @@ pub(super) enum Pattern {
 }
 
 impl Origins {
+    /// These, which stand at `at`.
+    pub fn listed(texts: &[String], at: &Pointer, problems: &mut Problems) -> Self {
+        let mut patterns = Vec::new();
+        for (number, text) in texts.iter().enumerate() {
+            match Pattern::new(text) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(why) => {
+                    let what = format!("`{text}` is no origin: {why}");
+                    let hint = "write scheme, host and, if it is not the usual one, port: \
+                                `https://app.example.com`, `http://localhost:3000`";
+                    problems.push(Problem::new(&at.index(number), what).hint(hint));
+                }
+            }
+        }
+        Self::Listed(patterns)
+    }
+
     /// Whether this origin is listed. Browsers write each in one way only, so bytes are compared.
     pub fn lists(&self, origin: &[u8]) -> bool {
         match self {
