@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::{Machine, Report, Schema, Surroundings, Written};
 use dataplane::Remotes;
-use policy::Carry;
+use policy::{Carry, Ledger};
 use snapshot::{Inputs, Snapshot};
 
 use crate::lastgood::{Store, WithSaved};
@@ -20,6 +20,7 @@ pub struct Loader {
     carry: Carry,
     remotes: Remotes,
     vault: Arc<Vault>,
+    ledger: Option<Arc<dyn Ledger>>,
     revision: u64,
 }
 
@@ -58,8 +59,14 @@ impl Loader {
             carry: Carry::default(),
             remotes: Remotes::default(),
             vault: Arc::default(),
+            ledger: None,
             revision,
         }
+    }
+
+    /// The same, with a place for counts that outlive the process.
+    pub fn with_ledger(self, ledger: Option<Arc<dyn Ledger>>) -> Self {
+        Self { ledger, ..self }
     }
 
     /// What to start by: the document at `path`; or, where that is broken or brought serving
@@ -164,6 +171,7 @@ impl Loader {
             carry: &self.carry,
             around: &Machine,
             authorities: &snapshot::system_authorities,
+            ledger: self.ledger.as_ref(),
             wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO),
             revision: self.revision,
         }

@@ -101,6 +101,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "cedar",
             "opa",
             "rate",
+            "quota",
             "concurrency",
             "json_threat",
             "schema",

@@ -15,6 +15,7 @@ mod schema;
 mod secret_names;
 mod strict_json;
 mod structured;
+mod zones;
 
 /// What is recorded, around everything.
 mod watch {
@@ -72,8 +73,11 @@ mod authorize {
 /// How much.
 mod limit {
     mod by;
+    mod charge;
+    mod report;
 
     pub(crate) mod concurrency;
+    pub(crate) mod quota;
     pub(crate) mod rate;
 }
 /// What is malformed or hostile.
@@ -132,6 +136,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &authorize::cedar::KIND,         // policies in Cedar
     &authorize::opa::KIND,           // rules in Rego
     &limit::rate::KIND,              // how many calls in a window
+    &limit::quota::KIND,             // how much in a month
     &limit::concurrency::KIND,       // how many calls at once
     &protect::json_threat::KIND,     // JSON within bounds
     &protect::schema::KIND,          // bodies that fit a JSON Schema

@@ -10,7 +10,9 @@ use base::{Pointer, Problem, Problems};
 use config::v1::UpstreamTls;
 use serde_json::Value;
 
-use crate::{Chore, Directory, LogDestination, LogTarget, Policy, PolicyKind, Registry, Remote};
+use crate::{
+    Chore, Directory, Ledger, LogDestination, LogTarget, Policy, PolicyKind, Registry, Remote,
+};
 
 /// State that outlives a snapshot, by stable key: counters, buckets, log targets, caches.
 #[derive(Default)]
@@ -71,6 +73,9 @@ pub trait World {
     /// # Errors
     /// Everything that is wrong with `tls`.
     fn remote(&self, tls: &UpstreamTls, at: &Pointer) -> Result<Arc<dyn Remote>, Problems>;
+
+    /// Where counts are kept that outlive the process; none where nothing does.
+    fn ledger(&self) -> Option<Arc<dyn Ledger>>;
 
     /// Now, since 1970: what has expired by then can be warned of. No decision is taken by it.
     fn wall(&self) -> Duration;

@@ -50,6 +50,8 @@ pub struct Exchange {
     /// What policies hold for as long as it lasts: a place among those allowed at once. Dropped
     /// when it is over, however it ends: after the response's last byte, or the tunnel's.
     pub held: SmallVec<[Box<dyn Any + Send + Sync>; 1]>,
+    /// What policies noted for their own later hooks; theirs until `on_end`.
+    pub memos: SmallVec<[Box<dyn Any + Send + Sync>; 1]>,
     /// What the gateway proves itself with to the upstream.
     pub credential: Option<Arc<dyn Credential>>,
     /// How the call to the upstream went.
@@ -90,6 +92,7 @@ impl Exchange {
             rates: SmallVec::new(),
             body_limit: u64::MAX,
             held: SmallVec::new(),
+            memos: SmallVec::new(),
             credential: None,
             upstream: UpstreamFacts::default(),
             refusal: None,
@@ -115,6 +118,7 @@ impl Exchange {
         self.rates.clear();
         self.body_limit = u64::MAX;
         self.held.clear();
+        self.memos.clear();
         self.credential = None;
         self.upstream = UpstreamFacts::default();
         self.refusal = None;

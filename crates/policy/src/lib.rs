@@ -14,6 +14,7 @@ mod directory;
 mod exchange;
 mod issued;
 mod kind;
+mod ledger;
 mod log;
 pub mod message;
 mod phase;
@@ -35,6 +36,7 @@ pub use exchange::{
 };
 pub use issued::{Issued, issue};
 pub use kind::{CompileFn, PolicyKind, Posture, Registry, Stage};
+pub use ledger::{Ledger, Settling, Used};
 pub use log::{LogDestination, LogTarget};
 pub use phase::Phase;
 pub use plan::{Cover, Plan, PlanPart, Subscription};

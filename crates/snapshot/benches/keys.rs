@@ -66,6 +66,7 @@ fn measure(keys: usize, each: usize, listed: bool) {
         carry: &Carry::default(),
         around: &around,
         authorities: &Vec::new,
+        ledger: None,
         wall: Duration::ZERO,
         revision: 1,
     };

@@ -30,6 +30,7 @@ fn measure(hosts: usize, routes: usize) {
         carry: &Carry::default(),
         around: &around,
         authorities: &Vec::new,
+        ledger: None,
         wall: Duration::ZERO,
         revision: 1,
     };

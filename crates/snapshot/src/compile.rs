@@ -20,11 +20,12 @@ mod templates;
 mod upstreams;
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Pointer, Problem, Problems};
 use config::{Report, Surroundings, Written};
-use policy::{Carry, Registry};
+use policy::{Carry, Ledger, Registry};
 use rustls::pki_types::CertificateDer;
 
 use crate::diff::fingerprint;
@@ -46,6 +47,8 @@ pub struct Inputs<'a> {
     pub around: &'a dyn Surroundings,
     /// The system's certificate authorities; asked once, when an upstream needs them.
     pub authorities: &'a dyn Fn() -> Vec<CertificateDer<'static>>,
+    /// Where policies keep counts that outlive the process, if anywhere.
+    pub ledger: Option<&'a Arc<dyn Ledger>>,
     /// Now, since 1970: what has expired by then is warned of.
     pub wall: Duration,
     /// The snapshot's revision.

@@ -44,6 +44,7 @@ impl Gateway {
             carry: &Carry::default(),
             around: &Machine,
             authorities: &Vec::new,
+            ledger: None,
             wall: START,
             revision: 1,
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base::{Pointer, Problem, Problems};
 use config::v1::UpstreamTls;
-use policy::Remote;
+use policy::{Ledger, Remote};
 
 /// Files by name, and one server; none of either unless the test puts them there.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct World {
     pub files: HashMap<String, Vec<u8>>,
     /// Who answers whatever is called.
     pub remote: Arc<dyn Remote>,
+    /// Where counts are kept.
+    pub ledger: Option<Arc<dyn Ledger>>,
     /// The time, since 1970.
     pub wall: Duration,
 }
@@ -22,7 +24,7 @@ pub struct World {
 impl Default for World {
     fn default() -> Self {
         let wall = Duration::from_secs(1_767_225_600);
-        Self { files: HashMap::new(), remote: Arc::new(snapshot::Nowhere), wall }
+        Self { files: HashMap::new(), remote: Arc::new(snapshot::Nowhere), ledger: None, wall }
     }
 }
 
@@ -37,6 +39,10 @@ impl policy::World for World {
 
     fn remote(&self, _: &UpstreamTls, _: &Pointer) -> Result<Arc<dyn Remote>, Problems> {
         Ok(self.remote.clone())
+    }
+
+    fn ledger(&self) -> Option<Arc<dyn Ledger>> {
+        self.ledger.clone()
     }
 
     fn wall(&self) -> Duration {

@@ -57,6 +57,7 @@ fn inputs(carry: &Carry) -> Inputs<'_> {
         carry,
         around: &*NOTHING,
         authorities: &Vec::new,
+        ledger: None,
         wall: WALL,
         revision: 1,
     }

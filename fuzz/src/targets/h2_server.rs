@@ -83,6 +83,7 @@ impl Bed {
             carry: &Carry::default(),
             around: &Memory::default(),
             authorities: &Vec::new,
+            ledger: None,
             wall: WALL,
             revision: 1,
         };

@@ -52,6 +52,7 @@ pub(crate) fn compile_with(text: &str, carry: &Carry) -> Arc<Snapshot> {
         carry,
         around: &around,
         authorities: &Vec::new,
+        ledger: None,
         wall: NOW,
         revision: 7,
     };

@@ -119,6 +119,7 @@ pub fn compiled(document: &str, carry: &Carry, around: &Memory) -> Snapshot {
         carry,
         around,
         authorities: &Vec::new,
+        ledger: None,
         wall: WALL,
         revision: 1,
     };

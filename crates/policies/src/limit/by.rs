@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base::{Pointer, Problem, Problems};
 use policy::condition::Expression;
 use policy::message::Name;
@@ -153,6 +154,31 @@ pub(in crate::limit) enum Key<'x> {
     Route(&'x str, Option<&'x str>, Option<&'x str>),
     /// Everyone's.
     All,
+}
+
+impl Key<'_> {
+    /// Writes it as something that means the same to every process, now and later. Values that
+    /// callers sent, which may be secrets, are written as their SHA-256.
+    pub(in crate::limit) fn write(&self, out: &mut Vec<u8>) {
+        let mut put = |kind: &[u8], rest: &[u8]| {
+            out.extend(kind);
+            out.extend(rest);
+        };
+        match self {
+            Self::Missing => put(b"missing", b""),
+            Self::All => put(b"all", b""),
+            Self::Address(address) => put(b"address ", address.to_string().as_bytes()),
+            Self::Name(name) => put(b"application ", name.as_bytes()),
+            Self::Value(value) => put(b"value ", digest(&SHA256, value).as_ref()),
+            Self::Given(given) => put(b"given ", digest(&SHA256, given).as_ref()),
+            Self::Route(api, version, route) => {
+                put(b"api ", api.as_bytes());
+                // No name has a zero byte in it.
+                put(b"\0", version.unwrap_or_default().as_bytes());
+                put(b"\0", route.unwrap_or_default().as_bytes());
+            }
+        }
+    }
 }
 
 impl By {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base::{Pointer, Problem, Problems};
 use config::v1;
-use policy::{Answer, Call, Remote, Unanswered};
+use policy::{Answer, Call, Ledger, Remote, Unanswered};
 
 use super::{Findings, Inputs};
 use crate::UpstreamTls;
@@ -106,6 +106,10 @@ impl policy::World for World<'_> {
         let Some(tls) = tls else { return Err(findings.problems) };
         self.read.borrow_mut().extend(tls.files.iter().cloned());
         Ok(self.inputs.remotes.to(tls))
+    }
+
+    fn ledger(&self) -> Option<Arc<dyn Ledger>> {
+        self.inputs.ledger.cloned()
     }
 
     fn wall(&self) -> Duration {

@@ -24,6 +24,7 @@ fn compile(text: &str, around: &Memory) -> Result<Snapshot, String> {
         carry: &Carry::default(),
         around,
         authorities: &Vec::new,
+        ledger: None,
         wall: NOW,
         revision: 1,
     };

@@ -50,6 +50,7 @@ fn report(name: &str, text: &str) -> String {
         carry: &Carry::default(),
         around: &around,
         authorities: &Vec::new,
+        ledger: None,
         wall: NOW,
         revision: 1,
     };

@@ -15,6 +15,7 @@ fn compile(text: &str) -> Snapshot {
         carry: &Carry::default(),
         around: &around,
         authorities: &Vec::new,
+        ledger: None,
         wall: NOW,
         revision: 7,
     };

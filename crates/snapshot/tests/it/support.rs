@@ -33,6 +33,7 @@ pub fn compile(text: &str) -> Result<Snapshot, Problems> {
         carry: &Carry::default(),
         around: &around,
         authorities: &Vec::new,
+        ledger: None,
         wall: NOW,
         revision: 1,
     };

@@ -27,6 +27,7 @@ fn compile(text: &str, around: &Memory, carry: &Carry) -> Snapshot {
         carry,
         around,
         authorities: &|| certificates(&PKI.ca),
+        ledger: None,
         wall: NOW,
         revision: 1,
     };

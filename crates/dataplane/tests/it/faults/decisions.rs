@@ -86,6 +86,7 @@ apis:
         carry: &Carry::default(),
         around: &around,
         authorities: &Vec::new,
+        ledger: None,
         wall: WALL,
         revision: 1,
     };

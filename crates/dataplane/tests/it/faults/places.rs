@@ -221,6 +221,7 @@ apis:
             carry: &Carry::default(),
             around: &around,
             authorities: &Vec::new,
+            ledger: None,
             wall: WALL,
             revision: 1,
         };

@@ -24,12 +24,12 @@
 
 mod window;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use base::{Pointer, Problem, Problems};
 use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::TimeZone;
 use policy::{
     Code, Compile, Exchange, Fault, Phase, Policy, PolicyKind, Posture, Refusal, Stage, Step,
 };
@@ -37,10 +37,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::zones;
 use window::{Minute, Window};
-
-/// Built in, so that a document means the same on every instance, whatever machine it runs on.
-static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
 pub(crate) static KIND: PolicyKind = PolicyKind {
     name: "schedule",
@@ -154,7 +152,7 @@ fn compile(
         ),
         _ => {}
     }
-    let zone = zone(&settings.zone, &at.key("zone"), &mut problems);
+    let zone = zones::find(&settings.zone, &at.key("zone"), &mut problems);
     let mut windows = |written: &[Times], at: Pointer| -> Vec<Window> {
         let written = written.iter().enumerate();
         written.map(|(number, times)| window(times, &at.index(number), &mut problems)).collect()
@@ -165,19 +163,6 @@ fn compile(
         Some(zone) if problems.is_empty() => Ok(Arc::new(Schedule { zone, allow, deny })),
         _ => Err(problems),
     }
-}
-
-fn zone(name: &str, at: &Pointer, problems: &mut Problems) -> Option<TimeZone> {
-    let found = ZONES.get(name).ok();
-    if found.is_none() {
-        let names: Vec<String> = ZONES.available().map(|known| known.to_string()).collect();
-        let hint = match base::closest(name, names.iter().map(String::as_str)) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => "write its IANA name, as in `Europe/Berlin` or `UTC`".to_owned(),
-        };
-        problems.push(Problem::new(at, format!("there is no time zone `{name}`")).hint(hint));
-    }
-    found
 }
 
 /// A window; what is wrong with it becomes a problem.

@@ -91,12 +91,10 @@
 //! where it uses up what comes back to that many keys.
 
 mod bucket;
-mod charge;
 #[cfg(test)]
 mod faults;
 mod fixed;
 mod limiter;
-mod report;
 mod settings;
 mod sliding;
 mod table;
@@ -112,12 +110,12 @@ use policy::{
 use serde_json::Value;
 
 use crate::limit::by::{By, Missing};
+use crate::limit::charge::{self, Charge};
+use crate::limit::report::{Reports, retry_after, seconds};
 use crate::structured;
-use charge::{Charge, Taken};
 use limiter::{Limiter, Moment};
-use report::Text;
-use settings::{Profile, Settings, Window};
-use table::{Limits, Table};
+use settings::{Settings, Window};
+use table::{Hashed, Limits, Table};
 
 pub(crate) static KIND: PolicyKind = PolicyKind {
     name: "rate",
@@ -150,16 +148,22 @@ static KEYLESS: Code = Code {
     cure: "Send the header field that the limit is counted by, or authenticate.",
 };
 
+/// What was taken of a key for a request. Waits in the exchange for the response.
+#[derive(Debug)]
+struct Taken {
+    /// Who took it: a policy's address, which nothing else has while an exchange runs.
+    by: usize,
+    key: Hashed,
+    then: Moment,
+    cost: u64,
+}
+
 /// Counts requests.
 #[derive(Debug)]
 struct Rate {
     by: By,
     missing: Missing,
-    profile: Profile,
-    /// A report for each window, with what never changes filled in.
-    windows: Vec<RateReport>,
-    /// `RateLimit-Policy`, for responses that have nothing else to say there.
-    policies: Text,
+    reports: Reports,
     limits: Limits,
     charge: Charge,
     settle: Option<Expression>,
@@ -194,9 +198,7 @@ fn compile(
     let many = !matches!(by, By::None);
     Ok(Arc::new(Rate {
         missing: settings.missing,
-        profile: settings.headers,
-        policies: report::policies(&reports),
-        windows: reports,
+        reports: Reports::new(reports, settings.headers),
         limits: Limits::new(limiters, settings.keys, settings.count_rejected),
         charge,
         settle,
@@ -229,7 +231,7 @@ impl Rate {
         let wall = u64::try_from(exchange.wall.as_nanos()).unwrap_or(u64::MAX);
         let now = Moment { steady: exchange.started.as_nanos(), wall };
         let outcome = self.table.take(key, &self.limits, now, cost);
-        for (window, level) in self.windows.iter().zip(outcome.levels) {
+        for (window, level) in self.reports.windows.iter().zip(outcome.levels) {
             exchange.rates.push(RateReport {
                 remaining: level.remaining,
                 reset: seconds(level.next),
@@ -237,13 +239,11 @@ impl Rate {
             });
         }
         if let Some(wait) = outcome.wait {
-            let mut after = Vec::new();
-            crate::digits::write(&mut after, seconds(wait).max(1));
-            let after = String::from_utf8(after).unwrap_or_default();
-            return Err(Refusal::new(&LIMITED).header("Retry-After", after));
+            let (name, after) = retry_after(wait);
+            return Err(Refusal::new(&LIMITED).header(name, after));
         }
         if self.settle.is_some() {
-            exchange.held.push(Box::new(Taken { by: self.address(), key, then: now, cost }));
+            exchange.memos.push(Box::new(Taken { by: self.address(), key, then: now, cost }));
         }
         Ok(())
     }
@@ -251,7 +251,7 @@ impl Rate {
     /// Corrects what was taken, now that there is a response.
     fn settle(&self, exchange: &mut Exchange) {
         let Some(expression) = &self.settle else { return };
-        let mut taken = exchange.held.iter().filter_map(|held| held.downcast_ref::<Taken>());
+        let mut taken = exchange.memos.iter().filter_map(|memo| memo.downcast_ref::<Taken>());
         let Some(taken) = taken.find(|taken| taken.by == self.address()) else { return };
         match charge::due(expression, exchange) {
             Ok(due) => {
@@ -281,27 +281,7 @@ impl Policy for Rate {
 
     fn on_response<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
         self.settle(exchange);
-        // One of several policies writes for all: the one that came first, which is last here.
-        let first = exchange.rates.first().map(|report| &report.policy);
-        let own = self.windows.first().map(|report| &report.policy);
-        if let (Some(first), Some(own)) = (first, own)
-            && Arc::ptr_eq(first, own)
-        {
-            let alone = exchange.rates.len() == self.windows.len();
-            let policies = alone.then_some(&*self.policies);
-            let headers = &mut exchange.response.headers;
-            if matches!(self.profile, Profile::Ietf | Profile::Both) {
-                report::write(headers, &exchange.rates, policies);
-            }
-            if matches!(self.profile, Profile::Legacy | Profile::Both) {
-                report::write_legacy(headers, &exchange.rates);
-            }
-        }
+        self.reports.write(exchange);
         Step::next()
     }
-}
-
-/// Nanoseconds as seconds, rounded up.
-fn seconds(nanos: u64) -> u64 {
-    nanos.div_ceil(1_000_000_000)
 }

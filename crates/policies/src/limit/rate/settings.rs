@@ -5,12 +5,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::bucket::Bucket;
-use super::charge::Cost;
 use super::fixed::Fixed;
 use super::limiter::Limiter;
 use super::sliding::Sliding;
 use super::table::{KEYS_MAX, WINDOWS};
 use crate::limit::by::{Missing, Written};
+use crate::limit::charge::Cost;
+use crate::limit::report::Profile;
 
 /// How many requests may come in a window: either `limit` and `window`, or `windows`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -66,23 +67,6 @@ pub(super) struct Settings {
 
 fn keys() -> usize {
     131_072
-}
-
-/// How answers tell what is left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "RateHeaders")]
-pub(super) enum Profile {
-    /// `RateLimit-Policy` and `RateLimit`, every window of them.
-    #[default]
-    Ietf,
-    /// `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`, in seconds, of the
-    /// window that has the least left.
-    Legacy,
-    /// Both.
-    Both,
-    /// Not at all. Refusals still say `Retry-After`.
-    None,
 }
 
 /// How requests are counted.

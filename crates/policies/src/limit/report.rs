@@ -2,19 +2,91 @@
 //! (draft-ietf-httpapi-ratelimit-headers-10). The names of limits are structured-field strings
 //! already, quotes and all.
 
-use policy::RateReport;
+use std::sync::Arc;
+
 use policy::message::{Headers, Known};
+use policy::{Exchange, RateReport};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use smallvec::SmallVec;
 
 use crate::digits::Out;
 use crate::structured::write_integer;
 
 /// A field's value while it is written; larger ones are rare.
-pub(super) type Text = SmallVec<[u8; 192]>;
+type Text = SmallVec<[u8; 192]>;
+
+/// How answers tell what is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "RateHeaders")]
+pub(in crate::limit) enum Profile {
+    /// `RateLimit-Policy` and `RateLimit`, every window of them.
+    #[default]
+    Ietf,
+    /// `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`, in seconds, of the
+    /// window that has the least left.
+    Legacy,
+    /// Both.
+    Both,
+    /// Not at all. Refusals still say `Retry-After`.
+    None,
+}
+
+/// What a policy tells of its windows.
+#[derive(Debug)]
+pub(in crate::limit) struct Reports {
+    profile: Profile,
+    /// One for each, with what never changes filled in.
+    pub(in crate::limit) windows: Vec<RateReport>,
+    /// `RateLimit-Policy`, for responses that have nothing else to say there; none where windows
+    /// differ in length.
+    policies: Option<Text>,
+}
+
+impl Reports {
+    /// What is told of these windows.
+    pub(in crate::limit) fn new(windows: Vec<RateReport>, profile: Profile) -> Self {
+        let known = windows.iter().all(|window| window.window > 0);
+        Self { profile, policies: known.then(|| policies(&windows)), windows }
+    }
+
+    /// Writes what all policies that limit `exchange` have to say. One of them writes for all: the
+    /// one that came first, which is last on the way back.
+    pub(in crate::limit) fn write(&self, exchange: &mut Exchange) {
+        let first = exchange.rates.first().map(|report| &report.policy);
+        let own = self.windows.first().map(|report| &report.policy);
+        let (Some(first), Some(own)) = (first, own) else { return };
+        if !Arc::ptr_eq(first, own) {
+            return;
+        }
+        let alone = exchange.rates.len() == self.windows.len();
+        let known = self.policies.as_deref().filter(|_| alone);
+        let headers = &mut exchange.response.headers;
+        if matches!(self.profile, Profile::Ietf | Profile::Both) {
+            write(headers, &exchange.rates, known);
+        }
+        if matches!(self.profile, Profile::Legacy | Profile::Both) {
+            write_legacy(headers, &exchange.rates);
+        }
+    }
+}
+
+/// The field that says after how many nanoseconds to come again.
+pub(in crate::limit) fn retry_after(wait: u64) -> (&'static str, String) {
+    let mut after = Vec::new();
+    crate::digits::write(&mut after, seconds(wait).max(1));
+    ("Retry-After", String::from_utf8(after).unwrap_or_default())
+}
+
+/// Nanoseconds as seconds, rounded up.
+pub(in crate::limit) fn seconds(nanos: u64) -> u64 {
+    nanos.div_ceil(1_000_000_000)
+}
 
 /// Writes `RateLimit-Policy` and `RateLimit`, in place of what an upstream may have sent. `known`
 /// is the former where it is made already.
-pub(super) fn write(headers: &mut Headers, rates: &[RateReport], known: Option<&[u8]>) {
+fn write(headers: &mut Headers, rates: &[RateReport], known: Option<&[u8]>) {
     match known {
         Some(known) => headers.set_known(Known::RateLimitPolicy, known),
         None => headers.set_known(Known::RateLimitPolicy, policies(rates)),
@@ -28,7 +100,7 @@ pub(super) fn write(headers: &mut Headers, rates: &[RateReport], known: Option<&
 
 /// Writes the three fields that came before there was a draft, of the limit that has the least
 /// left, in place of what an upstream may have sent.
-pub(super) fn write_legacy(headers: &mut Headers, rates: &[RateReport]) {
+fn write_legacy(headers: &mut Headers, rates: &[RateReport]) {
     headers.remove_where(|_, name| {
         ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"]
             .iter()
@@ -54,7 +126,7 @@ pub(super) fn write_legacy(headers: &mut Headers, rates: &[RateReport]) {
 }
 
 /// The value of `RateLimit-Policy`.
-pub(super) fn policies(rates: &[RateReport]) -> Text {
+fn policies(rates: &[RateReport]) -> Text {
     list(rates, |out, rate| {
         parameter(out, b";q=", rate.limit);
         parameter(out, b";w=", rate.window);

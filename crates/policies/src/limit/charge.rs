@@ -6,9 +6,6 @@ use policy::{Exchange, Refusal, codes};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::limiter::Moment;
-use super::table::Hashed;
-
 /// The most a request costs. What says more is taken for this.
 const MOST: u64 = 1_000_000_000;
 
@@ -16,7 +13,7 @@ const MOST: u64 = 1_000_000_000;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "RateCost")]
-pub(super) enum Cost {
+pub(in crate::limit) enum Cost {
     /// Always the same.
     Number(u64),
     /// What an expression in CEL gives.
@@ -31,24 +28,14 @@ impl Default for Cost {
 
 /// What a request costs.
 #[derive(Debug)]
-pub(super) enum Charge {
+pub(in crate::limit) enum Charge {
     Always(u64),
     Each(Expression),
 }
 
-/// What was taken of a key for a request. Waits in the exchange for the response.
-#[derive(Debug)]
-pub(super) struct Taken {
-    /// Who took it: a policy's address, which nothing else has while an exchange runs.
-    pub(super) by: usize,
-    pub(super) key: Hashed,
-    pub(super) then: Moment,
-    pub(super) cost: u64,
-}
-
 impl Cost {
     /// The same, checked.
-    pub(super) fn compile(&self, at: &Pointer) -> Result<Charge, Problem> {
+    pub(in crate::limit) fn compile(&self, at: &Pointer) -> Result<Charge, Problem> {
         match self {
             Self::Number(cost) if *cost > MOST => {
                 let what = format!("a request can't cost {cost}");
@@ -63,13 +50,13 @@ impl Cost {
 }
 
 /// An expression that says what a request cost once there is a response.
-pub(super) fn settle(text: &str, at: &Pointer) -> Result<Expression, Problem> {
+pub(in crate::limit) fn settle(text: &str, at: &Pointer) -> Result<Expression, Problem> {
     Expression::compile_number(text, When::Response).map_err(|bad| bad.problem(at))
 }
 
 impl Charge {
     /// What `exchange` costs. Where that can't be told, it is refused.
-    pub(super) fn of(&self, exchange: &Exchange) -> Result<u64, Refusal> {
+    pub(in crate::limit) fn of(&self, exchange: &Exchange) -> Result<u64, Refusal> {
         match self {
             Self::Always(cost) => Ok(*cost),
             Self::Each(expression) => due(expression, exchange)
@@ -79,6 +66,6 @@ impl Charge {
 }
 
 /// What `exchange` cost by `expression`.
-pub(super) fn due(expression: &Expression, exchange: &Exchange) -> Result<u64, String> {
+pub(in crate::limit) fn due(expression: &Expression, exchange: &Exchange) -> Result<u64, String> {
     expression.number(exchange).map(|cost| cost.min(MOST))
 }
