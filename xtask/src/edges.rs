@@ -17,10 +17,11 @@ const POLICY: &str = "gateward-policy";
 const POLICIES: &str = "gateward-policies";
 const SNAPSHOT: &str = "gateward-snapshot";
 const DATAPLANE: &str = "gateward-dataplane";
+const STORE: &str = "gateward-store";
 const TESTKIT: &str = "gateward-testkit";
 
 /// Every crate, in reading order. Never: policy or policies to dataplane, dataplane to policies
-/// (but in its tests), anything to gateward, testkit outside tests.
+/// (but in its tests), anything but gateward to store, anything to gateward, testkit outside tests.
 pub const EDGES: &[Edges] = &[
     Edges { package: BASE, uses: &[], tests_use: &[] },
     Edges { package: CONFIG, uses: &[BASE], tests_use: &[] },
@@ -32,9 +33,10 @@ pub const EDGES: &[Edges] = &[
         uses: &[BASE, CONFIG, POLICY, SNAPSHOT],
         tests_use: &[POLICIES, TESTKIT],
     },
+    Edges { package: STORE, uses: &[POLICY], tests_use: &[] },
     Edges {
         package: "gateward",
-        uses: &[BASE, CONFIG, POLICY, POLICIES, SNAPSHOT, DATAPLANE],
+        uses: &[BASE, CONFIG, POLICY, POLICIES, SNAPSHOT, DATAPLANE, STORE],
         tests_use: &[TESTKIT],
     },
     Edges { package: TESTKIT, uses: &[BASE, CONFIG, POLICY, SNAPSHOT, DATAPLANE], tests_use: &[] },

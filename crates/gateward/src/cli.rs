@@ -112,8 +112,8 @@ pub struct RunArgs {
     /// Seconds between saying "not ready" and refusing new connections when the gateway stops.
     #[arg(long, env = "GATEWARD_LEAD", default_value_t = 5, value_name = "SECONDS")]
     pub lead: u64,
-    /// Where the last good documents are kept; a directory of its own among the user's state, or
-    /// systemd's, unless said.
+    /// Where the last good documents and the counts of quotas are kept; a directory of its own
+    /// among the user's state, or systemd's, unless said.
     #[arg(long, env = "GATEWARD_STATE", value_name = "DIRECTORY")]
     pub state: Option<PathBuf>,
     /// Refuse to start by the last good document where the one given is refused.

@@ -1,7 +1,7 @@
 //! `gateward run`: from a document to a running gateway, and from a signal to its end.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,9 @@ pub struct Plan {
     greeting: String,
     /// Where the last good documents are.
     store: Option<lastgood::Store>,
-    /// Whether one of them may be started by at first.
+    /// Where policies keep counts.
+    ledger: Option<Arc<dyn policy::Ledger>>,
+    /// Whether one of the last good documents may be started by at first.
     fallback: bool,
 }
 
@@ -53,6 +55,7 @@ impl Plan {
             background,
             greeting,
             store: None,
+            ledger: None,
             fallback: false,
         }
     }
@@ -83,6 +86,7 @@ pub fn run(args: RunArgs) -> Exit {
         background,
         greeting: String::new(),
         store: directory.as_deref().map(lastgood::Store::new),
+        ledger: directory.as_deref().map(counts),
         fallback: !args.no_fallback,
     };
     let Some(link) = args.served else { return serve(plan) };
@@ -98,6 +102,11 @@ pub fn run(args: RunArgs) -> Exit {
         }
         Err(error) => fail(&format!("the supervisor does not answer: {error}")),
     }
+}
+
+/// Where policies keep counts in this state directory.
+fn counts(directory: &Path) -> Arc<dyn policy::Ledger> {
+    Arc::new(store::CountsFile::at(&directory.join("counts.sqlite")))
 }
 
 /// The runtime of everything beside the traffic: health checks, lookups, exports, reloads.
@@ -128,7 +137,7 @@ fn start_and_serve(
     commands: Commands,
 ) -> Result<Exit, (Exit, String)> {
     home.store = plan.store.take();
-    let mut loader = Loader::starting_at(home.start.revision);
+    let mut loader = Loader::starting_at(home.start.revision).with_ledger(plan.ledger.take());
     let first = loader.first(&plan.path, home.store.as_ref(), &home.start, plan.fallback);
     let First { loaded, fallback, files } = first.map_err(|report| {
         eprint!("{}", report.render(terminal::colours_err()));

@@ -14,6 +14,12 @@ pub const VERSIONS: &[(&str, &str)] = &[
         "derive macros are moving from 2 to 3; build time only, nothing of it is in the binary",
     ),
     ("synstructure", "follows syn"),
+    ("base64", "SQLite's library has an older one"),
+    (
+        "cpufeatures",
+        "follows digest: the checksums of SQLite's library and Cedar's parser generator",
+    ),
+    ("hashbrown", "SQLite's library keeps its statements in an older one"),
     ("bit-set", "Cedar's parser generator has an older one; build time only"),
     ("bit-vec", "follows bit-set"),
     ("digest", "Cedar's parser generator hashes with an older one; build time only"),

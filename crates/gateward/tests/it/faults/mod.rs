@@ -5,4 +5,5 @@ mod differential;
 mod exhaustion;
 mod http2;
 mod process;
+mod quotas;
 mod streams;

@@ -8,6 +8,8 @@ mod stuck;
 mod systemd;
 mod upgrade;
 
+pub use upgrade::upgrade;
+
 use crate::harness::{Gateway, until};
 
 /// A document of one fixed answer.
@@ -16,7 +18,7 @@ fn fixed(body: &str) -> String {
 }
 
 /// Waits until another process serves than `before`.
-fn replaced(gateway: &Gateway, before: u64) -> u64 {
+pub fn replaced(gateway: &Gateway, before: u64) -> u64 {
     until("another process serves", || {
         let status = status(gateway);
         status.is_some_and(|status| status["pid"] != before && status["ready"] == true)

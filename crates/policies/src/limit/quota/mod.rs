@@ -15,28 +15,28 @@
 //!
 //! `window` is a piece of the calendar (`hour`, `day`, `week`, `month`, `year`; weeks begin on
 //! Monday, months with the day that `starts` says, or with their last where they have fewer), as
-//! clocks in `zone` show it; at its end all is given anew. Or it is a length, as in `30d`, and rolls:
-//! what was used in the window before counts by the part of it that is less than a window ago, as if
-//! it had been used evenly.
+//! clocks in `zone` show it; at its end all is given anew. Or it is a length, as in `30d`, and
+//! rolls: what was used in the window before counts by the part of it that is less than a window
+//! ago, as if it had been used evenly.
 //!
 //! `by` says whose quota it is, the caller's application unless said, and `missing` what becomes of
-//! requests without such a key; `cost`, `bucket` and `headers` are those of [rate](rate.md). To give
-//! some callers another quota, put a `when:` beside each; all that apply hold.
+//! requests without such a key; `cost`, `bucket` and `headers` are those of [rate](rate.md). To
+//! give some callers another quota, put a `when:` beside each; all that apply hold.
 //!
 //! **Calls** are counted when they come, and refused ones are not. With `count: bytes` (also
-//! `request_bytes`, `response_bytes`) what bodies had is counted when a call is over: it passes where
-//! anything is left, and can take more than that.
+//! `request_bytes`, `response_bytes`) what bodies had is counted when a call is over: it passes
+//! where anything is left, and can take more than that.
 //!
 //! **At the limit.** What is over it is refused with 429 until the window ends, which `Retry-After`
-//! says. `grace` lets so many percent more pass, and `mode: report` all; the access log's `note` then
-//! says so. The log warns once for each key and window when `warn_at` percent are used, and when the
-//! limit is.
+//! says. `grace` lets so many percent more pass, and `mode: report` all; the access log's `note`
+//! then says so. The log warns once for each key and window when `warn_at` percent are used, and
+//! when the limit is.
 //!
 //! **What is kept.** Counts are in memory and on disk, in `counts.sqlite` of the state directory
 //! (`--state`), to which they are added four times a second: a process that is killed loses at most
 //! that much, which is in the callers' favour. The processes of an upgrade add to the same counts.
-//! Without a state directory, or with a disk that fails, quotas go on in memory, and the log says so
-//! once. A clock that is set back begins no window again. Changes of `limit` keep what was used;
+//! Without a state directory, or with a disk that fails, quotas go on in memory, and the log says
+//! so once. A clock that is set back begins no window again. Changes of `limit` keep what was used;
 //! changes of the window, `by` or `count`, and another `id`, begin anew.
 //!
 //! Of callers' header fields and of what expressions give, only hashes are kept. `keys` are told

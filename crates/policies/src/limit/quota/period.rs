@@ -106,135 +106,40 @@ mod tests {
         text.parse::<Timestamp>().unwrap().as_second() as u64
     }
 
+    /// Unit, zone, day it starts with, now, start, end.
+    const PERIODS: &str = "
+        hour  UTC              1  2026-05-17T10:59:59Z 2026-05-17T10:00:00Z 2026-05-17T11:00:00Z
+        hour  Asia/Kolkata     1  2026-05-17T10:15:00Z 2026-05-17T09:30:00Z 2026-05-17T10:30:00Z
+        day   Europe/Berlin    1  2026-05-17T22:00:00Z 2026-05-17T22:00:00Z 2026-05-18T22:00:00Z
+        day   Europe/Berlin    1  2026-03-29T12:00:00Z 2026-03-28T23:00:00Z 2026-03-29T22:00:00Z
+        day   Europe/Berlin    1  2026-10-25T12:00:00Z 2026-10-24T22:00:00Z 2026-10-25T23:00:00Z
+        day   Asia/Beirut      1  2026-03-29T12:00:00Z 2026-03-28T22:00:00Z 2026-03-29T21:00:00Z
+        week  UTC              1  2026-05-17T23:59:59Z 2026-05-11T00:00:00Z 2026-05-18T00:00:00Z
+        week  UTC              1  2026-05-18T00:00:00Z 2026-05-18T00:00:00Z 2026-05-25T00:00:00Z
+        month UTC              1  2026-02-28T23:59:59Z 2026-02-01T00:00:00Z 2026-03-01T00:00:00Z
+        month UTC              15 2026-01-14T23:59:59Z 2025-12-15T00:00:00Z 2026-01-15T00:00:00Z
+        month UTC              15 2026-01-15T00:00:00Z 2026-01-15T00:00:00Z 2026-02-15T00:00:00Z
+        month UTC              31 2026-02-28T00:00:00Z 2026-02-28T00:00:00Z 2026-03-31T00:00:00Z
+        month UTC              31 2028-02-28T12:00:00Z 2028-01-31T00:00:00Z 2028-02-29T00:00:00Z
+        month America/New_York 1  2026-11-30T12:00:00Z 2026-11-01T04:00:00Z 2026-12-01T05:00:00Z
+        year  UTC              1  2026-12-31T23:59:59Z 2026-01-01T00:00:00Z 2027-01-01T00:00:00Z
+    ";
+
+    fn unit(word: &str) -> Unit {
+        let units = [Unit::Hour, Unit::Day, Unit::Week, Unit::Month, Unit::Year];
+        units.into_iter().find(|unit| format!("{unit:?}").to_lowercase() == word).unwrap()
+    }
+
+    /// Also on days on which clocks are set, and where a day had no midnight.
     #[test]
     fn periods_are_those_of_the_calendar_where_the_quota_is_at_home() {
-        for (unit, zone, day, now, start, end) in [
-            (
-                Unit::Hour,
-                "UTC",
-                1,
-                "2026-05-17T10:59:59Z",
-                "2026-05-17T10:00:00Z",
-                "2026-05-17T11:00:00Z",
-            ),
-            (
-                Unit::Hour,
-                "Asia/Kolkata",
-                1,
-                "2026-05-17T10:15:00Z",
-                "2026-05-17T09:30:00Z",
-                "2026-05-17T10:30:00Z",
-            ),
-            (
-                Unit::Day,
-                "Europe/Berlin",
-                1,
-                "2026-05-17T22:00:00Z",
-                "2026-05-17T22:00:00Z",
-                "2026-05-18T22:00:00Z",
-            ),
-            // Days on which clocks are set.
-            (
-                Unit::Day,
-                "Europe/Berlin",
-                1,
-                "2026-03-29T12:00:00Z",
-                "2026-03-28T23:00:00Z",
-                "2026-03-29T22:00:00Z",
-            ),
-            (
-                Unit::Day,
-                "Europe/Berlin",
-                1,
-                "2026-10-25T12:00:00Z",
-                "2026-10-24T22:00:00Z",
-                "2026-10-25T23:00:00Z",
-            ),
-            // There was no midnight in Beirut on that day.
-            (
-                Unit::Day,
-                "Asia/Beirut",
-                1,
-                "2026-03-29T12:00:00Z",
-                "2026-03-28T22:00:00Z",
-                "2026-03-29T21:00:00Z",
-            ),
-            (
-                Unit::Week,
-                "UTC",
-                1,
-                "2026-05-17T23:59:59Z",
-                "2026-05-11T00:00:00Z",
-                "2026-05-18T00:00:00Z",
-            ),
-            (
-                Unit::Week,
-                "UTC",
-                1,
-                "2026-05-18T00:00:00Z",
-                "2026-05-18T00:00:00Z",
-                "2026-05-25T00:00:00Z",
-            ),
-            (
-                Unit::Month,
-                "UTC",
-                1,
-                "2026-02-28T23:59:59Z",
-                "2026-02-01T00:00:00Z",
-                "2026-03-01T00:00:00Z",
-            ),
-            (
-                Unit::Month,
-                "UTC",
-                15,
-                "2026-01-14T23:59:59Z",
-                "2025-12-15T00:00:00Z",
-                "2026-01-15T00:00:00Z",
-            ),
-            (
-                Unit::Month,
-                "UTC",
-                15,
-                "2026-01-15T00:00:00Z",
-                "2026-01-15T00:00:00Z",
-                "2026-02-15T00:00:00Z",
-            ),
-            (
-                Unit::Month,
-                "UTC",
-                31,
-                "2026-02-28T00:00:00Z",
-                "2026-02-28T00:00:00Z",
-                "2026-03-31T00:00:00Z",
-            ),
-            (
-                Unit::Month,
-                "UTC",
-                31,
-                "2028-02-28T12:00:00Z",
-                "2028-01-31T00:00:00Z",
-                "2028-02-29T00:00:00Z",
-            ),
-            (
-                Unit::Month,
-                "America/New_York",
-                1,
-                "2026-11-30T12:00:00Z",
-                "2026-11-01T04:00:00Z",
-                "2026-12-01T05:00:00Z",
-            ),
-            (
-                Unit::Year,
-                "UTC",
-                1,
-                "2026-12-31T23:59:59Z",
-                "2026-01-01T00:00:00Z",
-                "2027-01-01T00:00:00Z",
-            ),
-        ] {
+        for line in PERIODS.lines().filter(|line| !line.trim().is_empty()) {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let [word, zone, day, now, start, end] = words[..] else { panic!("{line}") };
             let zone = TimeZone::get(zone).unwrap();
-            let period = Calendar::Civil { unit, zone, day }.period(at(now));
-            assert_eq!((period.start, period.end), (at(start), at(end)), "{unit:?} {day} at {now}");
+            let day = day.parse().unwrap();
+            let period = Calendar::Civil { unit: unit(word), zone, day }.period(at(now));
+            assert_eq!((period.start, period.end), (at(start), at(end)), "{line}");
         }
     }
 

@@ -7,10 +7,13 @@ use policy::Settling;
 
 use super::*;
 
+/// Account, period and key.
+type Place = (String, i64, Box<[u8]>);
+
 /// A ledger in memory, that can be told to fail.
 #[derive(Debug, Default)]
 struct Paper {
-    kept: Mutex<BTreeMap<(String, i64, Box<[u8]>), u64>>,
+    kept: Mutex<BTreeMap<Place, u64>>,
     fails: AtomicBool,
 }
 
