@@ -173,7 +173,7 @@ fn marks_are_told_once_a_period() {
 
 /// Quotas across periods and clocks that jump: a period is not begun twice, nor left out.
 ///
-/// Seen to fail: with a period that follows the clock both ways.
+/// Seen to fail: with a period, and counts, that follow the clock both ways.
 #[test]
 #[allow(non_snake_case, reason = "a test's name starts with its number in docs/faults.md")]
 fn fa_L07_quotas_across_periods_and_clocks_that_jump() {
