@@ -9,7 +9,7 @@ use base::{Instant, RequestId, SpanId, TraceId};
 use smallvec::SmallVec;
 
 use crate::message::{Headers, Request, Response};
-use crate::{Caller, Code, Credential};
+use crate::{Caller, Code, Credential, Plan};
 
 /// One request and its response. Facts are typed fields, each written by one place and read by
 /// many.
@@ -39,6 +39,8 @@ pub struct Exchange {
     pub route: Option<RouteFacts>,
     /// Who it was authenticated as.
     pub caller: Option<Caller>,
+    /// The plan it is called by, where a subscription let it in.
+    pub plan: Option<Arc<Plan>>,
     /// Which of their parts ran, by combinations of policies: whose it is, and a bit for each part.
     pub parts: SmallVec<[(usize, u32); 1]>,
     /// Fields that policies have for the response before there is one; each adds its own to it.
@@ -87,6 +89,7 @@ impl Exchange {
             answered: Instant::default(),
             route: None,
             caller: None,
+            plan: None,
             parts: SmallVec::new(),
             for_response: Headers::new(),
             rates: SmallVec::new(),
@@ -113,6 +116,7 @@ impl Exchange {
         self.trace = TraceContext::default();
         self.route = None;
         self.caller = None;
+        self.plan = None;
         self.parts.clear();
         self.for_response.clear();
         self.rates.clear();

@@ -11,6 +11,7 @@ mod host;
 mod limits;
 mod listeners;
 mod matches;
+mod plans;
 mod policies;
 mod relays;
 mod retry;
@@ -75,11 +76,13 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
     let mut policies = policies::Policies::new(inputs, &world, &directory);
     let for_all =
         policies.compile(&document.policies, &policies::Owner::Document, &root, &mut findings);
+    let plans = plans::compile(document, &mut policies, &mut findings);
     let (routes, rules) = apis::Apis {
         listeners: &listeners,
         upstreams: &mut upstreams,
         policies: &mut policies,
         for_all: &for_all,
+        plans: &plans,
         findings: &mut findings,
     }
     .compile(document);

@@ -82,6 +82,8 @@ pub struct ChainStep {
     pub level: Level,
     /// Where it stands in the document.
     pub at: Arc<Pointer>,
+    /// The plan by which one has to call for it to run; none: any, or none at all.
+    pub plan: Option<Arc<str>>,
     /// Where it is true, the policy runs; none: always.
     pub when: Option<Arc<Condition>>,
 }
@@ -101,6 +103,8 @@ pub enum Level {
     Api,
     /// For one route.
     Route,
+    /// For those who subscribe to a plan.
+    Plan,
 }
 
 /// What happens to a request that passed its route's policies.

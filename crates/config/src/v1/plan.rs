@@ -2,7 +2,7 @@ use base::Moment;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::defaults;
+use super::{PolicyUse, defaults};
 
 /// What an application that subscribes to it may call.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -17,6 +17,9 @@ pub struct Plan {
     /// Whether its subscriptions count.
     #[serde(default = "defaults::enabled")]
     pub enabled: bool,
+    /// What limits its subscribers, wherever they call by it: policies of the phase `limit`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyUse>,
 }
 
 /// An API of a plan: its name, which means all of it, or a part of it.

@@ -90,6 +90,11 @@ impl<'c> Passage<'c> {
 
 /// Whether a policy's condition holds. One that can't be evaluated denies.
 fn applies(step: &ChainStep, x: &Exchange) -> Result<bool, Refusal> {
+    if let Some(plan) = &step.plan
+        && x.plan.as_ref().is_none_or(|own| *own.name != **plan)
+    {
+        return Ok(false);
+    }
     let Some(when) = &step.when else { return Ok(true) };
     when.holds(x).map_err(|note| {
         Refusal::new(&codes::CONDITION_FAILED).note(format!("{} at {}: {note}", step.id, step.at))

@@ -54,6 +54,7 @@ fn step(kind: &'static str, policy: Arc<dyn Policy>) -> ChainStep {
         phase: policy::Phase::Watch,
         level: snapshot::Level::Document,
         at: Arc::default(),
+        plan: None,
         when: None,
     }
 }

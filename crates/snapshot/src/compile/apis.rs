@@ -11,7 +11,7 @@ use rustc_hash::FxBuildHasher;
 use super::actions::{self, Place};
 use super::policies::{Owner, Policies};
 use super::upstreams::Upstreams;
-use super::{Findings, host, matches, unknown};
+use super::{Findings, host, matches, plans, unknown};
 use crate::diff::fingerprint;
 use crate::router::{Host, Rule};
 use crate::{Api, Chain, ChainStep, Listener, Route};
@@ -25,6 +25,7 @@ pub(super) struct Apis<'a, 'u, 'p> {
     pub upstreams: &'a mut Upstreams<'u>,
     pub policies: &'a mut Policies<'p>,
     pub for_all: &'a [ChainStep],
+    pub plans: &'a [plans::Limits<'a>],
     pub findings: &'a mut Findings,
 }
 
@@ -78,6 +79,7 @@ impl Apis<'_, '_, '_> {
                 rules.push(rule);
             }
         }
+        plans::check(self.plans, &routes, self.findings);
         (routes, rules)
     }
 
@@ -107,7 +109,7 @@ impl Apis<'_, '_, '_> {
         let title = title(&api);
         let steps =
             self.policies.compile(&written.policies, &Owner::Api(&title), &at, self.findings);
-        let chain = Arc::new(Chain::of(&[self.for_all, &steps]));
+        let chain = self.chain(&api, &steps, &[]);
         let timeouts = written.timeouts.iter();
         timeouts.for_each(|timeouts| {
             super::retry::check_overrides(timeouts, &at.key("timeouts"), self.findings);
@@ -116,6 +118,12 @@ impl Apis<'_, '_, '_> {
         let hosts = if is_right { hosts } else { Arc::default() };
         let listeners = self.listeners(written, &at.key("listeners"));
         Common { written, at, api, hosts, listeners, steps, chain }
+    }
+
+    /// What runs on routes of `api` with these policies.
+    fn chain(&self, api: &Api, steps: &[ChainStep], own: &[ChainStep]) -> Arc<Chain> {
+        let limits = plans::holding(self.plans, &api.name, &[self.for_all, steps, own]);
+        Arc::new(Chain::of(&[self.for_all, steps, own, &limits]))
     }
 
     fn hosts(&mut self, written: &v1::Api, at: &Pointer) -> Arc<[Host]> {
@@ -190,7 +198,7 @@ impl Apis<'_, '_, '_> {
             let title = title(&common.api);
             let owner = Owner::Route(&title, &name);
             let own = self.policies.compile(&written.policies, &owner, &at, self.findings);
-            Arc::new(Chain::of(&[self.for_all, &common.steps, &own]))
+            self.chain(&common.api, &common.steps, &own)
         };
         let at_match = at.key("match");
         let path = matches::path(&written.matches, &common.api.path, &at_match, self.findings);

@@ -20,6 +20,8 @@ pub(super) enum Owner<'a> {
     Api(&'a str),
     /// A route's.
     Route(&'a str, &'a str),
+    /// A plan's.
+    Plan(&'a str),
 }
 
 impl Owner<'_> {
@@ -28,6 +30,7 @@ impl Owner<'_> {
             Self::Document => Level::Document,
             Self::Api(_) => Level::Api,
             Self::Route(..) => Level::Route,
+            Self::Plan(_) => Level::Plan,
         }
     }
 
@@ -37,6 +40,15 @@ impl Owner<'_> {
             Self::Document => "document".to_owned(),
             Self::Api(api) => format!("api/{api}"),
             Self::Route(api, route) => format!("route/{api}/{route}"),
+            Self::Plan(plan) => format!("plan/{plan}"),
+        }
+    }
+
+    /// The plan by which one has to call.
+    fn plan(&self) -> Option<Arc<str>> {
+        match self {
+            Self::Plan(plan) => Some((*plan).into()),
+            _ => None,
         }
     }
 }
@@ -142,6 +154,7 @@ impl<'a> Policies<'a> {
                 phase: kind.phase,
                 level: owner.level(),
                 at: Arc::new(at.clone()),
+                plan: owner.plan(),
                 when,
             }),
             Err(problems) => {

@@ -30,8 +30,27 @@
 //!
 //! `plans` narrows down which plans count on this route, where an application may have several.
 //!
-//! Plans say what may be called. Limits for each plan are written with conditions, as in
-//! `when: caller.labels.tier == 'gold'` beside a `rate`.
+//! **Plans have limits, too**: policies of the phase `limit`, which hold for calls that this policy
+//! lets in by that plan, in all APIs of the plan together. Where several subscriptions hold, it is
+//! the first one's plan, in the order of the document.
+//!
+//! ```yaml
+//! apis:
+//!   - name: orders
+//!     path: /orders
+//!     upstream: http://127.0.0.1:9001
+//!     policies: [ { api_key: {} }, { subscription: {} } ]
+//! plans:
+//!   - name: gold
+//!     apis: [ orders ]
+//!     policies:
+//!       - quota: { limit: 100000, window: month }
+//!       - rate: { limit: 50, window: 1s, by: application }
+//!   - { name: trial, apis: [ orders ], policies: [ { quota: { limit: 100, window: day } } ] }
+//! ```
+//!
+//! They hold beside those of the document, the API and the route, and run after them: whatever
+//! has the least left decides, and none replaces another.
 
 mod standing;
 
@@ -39,7 +58,8 @@ use std::sync::Arc;
 
 use base::{Pointer, Problem, Problems};
 use policy::{
-    Code, Compile, Exchange, Fault, Phase, Policy, PolicyKind, Posture, Refusal, Stage, Step, codes,
+    Code, Compile, Exchange, Fault, Phase, Plan, Policy, PolicyKind, Posture, Refusal, Stage, Step,
+    codes,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -163,14 +183,18 @@ fn compile(
 impl Policy for Subscribed {
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
         match self.decide(exchange) {
-            Ok(()) => Step::next(),
+            Ok(plan) => {
+                exchange.plan = plan;
+                Step::next()
+            }
             Err(refusal) => Step::refuse(refusal),
         }
     }
 }
 
 impl Subscribed {
-    fn decide(&self, exchange: &Exchange) -> Result<(), Refusal> {
+    /// The plan it is called by.
+    fn decide(&self, exchange: &Exchange) -> Result<Option<Arc<Plan>>, Refusal> {
         let caller = exchange.caller.as_ref();
         let application = caller.and_then(|caller| caller.application.as_ref());
         let application = application.ok_or(&NO_APPLICATION)?;
@@ -182,9 +206,9 @@ impl Subscribed {
             self.plans.as_ref().is_none_or(|plans| plans.iter().any(|plan| plan == name))
         };
         let of_them = application.subscriptions.iter().filter(|one| counts(&one.plan.name));
-        let stands = standing(of_them, route, exchange.request.method, exchange.wall);
+        let (stands, nearest) = standing(of_them, route, exchange.request.method, exchange.wall);
         let code = match stands {
-            Standing::Active => return Ok(()),
+            Standing::Active => return Ok(nearest.map(|one| one.plan.clone())),
             Standing::NotSubscribed => &NOT_SUBSCRIBED,
             Standing::NotInPlan => &NOT_IN_PLAN,
             Standing::Disabled => &DISABLED,

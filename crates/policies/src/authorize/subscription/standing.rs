@@ -22,15 +22,21 @@ pub(super) enum Standing {
     Active,
 }
 
-/// How the nearest of them stands.
+/// How the nearest of them stands, and which it is: of several that are as near, the first.
 pub(super) fn standing<'s>(
     subscriptions: impl Iterator<Item = &'s Subscription>,
     route: &RouteFacts,
     method: Method,
     now: Duration,
-) -> Standing {
-    let all = subscriptions.map(|one| of(one, route, method, now));
-    all.max().unwrap_or(Standing::NotSubscribed)
+) -> (Standing, Option<&'s Subscription>) {
+    let mut nearest = (Standing::NotSubscribed, None);
+    for one in subscriptions {
+        let stands = of(one, route, method, now);
+        if stands > nearest.0 {
+            nearest = (stands, Some(one));
+        }
+    }
+    nearest
 }
 
 fn of(one: &Subscription, route: &RouteFacts, method: Method, now: Duration) -> Standing {
@@ -68,7 +74,7 @@ mod tests {
     fn stands(subscriptions: &[Subscription]) -> Standing {
         let names = RouteNames { api: "orders".into(), ..RouteNames::default() };
         let route = RouteFacts { number: 0, names: Arc::new(names), values: Default::default() };
-        standing(subscriptions.iter(), &route, Method::Get, NOW)
+        standing(subscriptions.iter(), &route, Method::Get, NOW).0
     }
 
     #[test]

@@ -74,8 +74,9 @@
 //! Requests that are refused cost nothing. With `count_rejected: true` they count like others: who
 //! goes on as before hears 429 until they have paused.
 //!
-//! **Several limits.** All that apply to a request hold, those of the document, of the API and of
-//! the route, in this order; the one with the least left decides, and none replaces another. To
+//! **Several limits.** All that apply to a request hold: those of the document, of the API, of the
+//! route and of the caller's plan, in this order. The one with the least left decides, and none
+//! replaces another. To
 //! give some callers other limits, put a `when:` beside each. Each policy counts for itself, under
 //! its `id`, wherever its requests come from. Policies with the same `bucket: name`, `by` and kinds
 //! of windows count together, in different APIs or on different routes; give them the same windows.
