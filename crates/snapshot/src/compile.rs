@@ -62,7 +62,6 @@ pub struct Inputs<'a> {
 /// Everything that is wrong with it.
 pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Problems> {
     let document = &written.document;
-    let root = Pointer::root();
     let files = Files { around: inputs.around, folder: &written.folder };
     let mut findings = Findings::default();
 
@@ -74,8 +73,12 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
     let directory = access::directory(document, &world, &mut findings);
     let listed = world.digest();
     let mut policies = policies::Policies::new(inputs, &world, &directory);
-    let for_all =
-        policies.compile(&document.policies, &policies::Owner::Document, &root, &mut findings);
+    let for_all = policies.compile(
+        &document.policies,
+        &policies::Owner::Document,
+        &Pointer::root(),
+        &mut findings,
+    );
     let plans = plans::compile(document, &mut policies, &mut findings);
     let (routes, rules) = apis::Apis {
         listeners: &listeners,
@@ -89,17 +92,7 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
     let traces = listeners::traces(document, &mut findings);
 
     let router = Router::new(rules);
-    match &written.left_out {
-        None => {
-            let conflicts = router.conflicts(listeners.len());
-            findings.problems.extend(conflicts.problems);
-            findings.warnings.extend(conflicts.warnings);
-        }
-        // Of what is only a part, neither a name that is missing nor a conflict says anything.
-        Some(left_out) => findings
-            .problems
-            .retain(|problem| !problem.unresolved.as_ref().is_some_and(|name| left_out.has(name))),
-    }
+    conflicts(&router, listeners.len(), written, &mut findings);
     if !findings.problems.is_empty() {
         return Err(findings.problems);
     }
@@ -130,6 +123,21 @@ pub fn compile(written: &Written, inputs: &Inputs<'_>) -> Result<Snapshot, Probl
         },
         masked: written.masked().clone(),
     })
+}
+
+/// Says which routes stand in each other's way, where the document is whole.
+fn conflicts(router: &Router, listeners: usize, written: &Written, findings: &mut Findings) {
+    match &written.left_out {
+        None => {
+            let conflicts = router.conflicts(listeners);
+            findings.problems.extend(conflicts.problems);
+            findings.warnings.extend(conflicts.warnings);
+        }
+        // Of what is only a part, neither a name that is missing nor a conflict says anything.
+        Some(left_out) => findings
+            .problems
+            .retain(|problem| !problem.unresolved.as_ref().is_some_and(|name| left_out.has(name))),
+    }
 }
 
 /// The first stage's `report`, and with it what this stage finds wrong with the rest of the

@@ -38,8 +38,10 @@ struct Shard {
 /// One key's states, by window.
 type States = [State; WINDOWS];
 
-/// Where some keys stand. What is looked at first stands together.
+/// Where some keys stand. What is looked at first stands together, in a cache line of its own, and
+/// so does a key's state.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
 struct Set {
     /// Keyed hashes of the keys; nobody outside can find two with the same. Zero: none.
     keys: [u64; WAYS],
