@@ -14,6 +14,7 @@ pub struct Edges {
 const BASE: &str = "gateward-base";
 const CONFIG: &str = "gateward-config";
 const POLICY: &str = "gateward-policy";
+const CONTRACT: &str = "gateward-contract";
 const POLICIES: &str = "gateward-policies";
 const SNAPSHOT: &str = "gateward-snapshot";
 const DATAPLANE: &str = "gateward-dataplane";
@@ -26,8 +27,9 @@ pub const EDGES: &[Edges] = &[
     Edges { package: BASE, uses: &[], tests_use: &[] },
     Edges { package: CONFIG, uses: &[BASE], tests_use: &[] },
     Edges { package: POLICY, uses: &[BASE, CONFIG], tests_use: &[] },
-    Edges { package: POLICIES, uses: &[BASE, CONFIG, POLICY], tests_use: &[TESTKIT] },
-    Edges { package: SNAPSHOT, uses: &[BASE, CONFIG, POLICY], tests_use: &[POLICIES] },
+    Edges { package: CONTRACT, uses: &[BASE, CONFIG, POLICY], tests_use: &[] },
+    Edges { package: POLICIES, uses: &[BASE, CONFIG, POLICY, CONTRACT], tests_use: &[TESTKIT] },
+    Edges { package: SNAPSHOT, uses: &[BASE, CONFIG, POLICY, CONTRACT], tests_use: &[POLICIES] },
     Edges {
         package: DATAPLANE,
         uses: &[BASE, CONFIG, POLICY, SNAPSHOT],
@@ -36,7 +38,7 @@ pub const EDGES: &[Edges] = &[
     Edges { package: STORE, uses: &[POLICY], tests_use: &[] },
     Edges {
         package: "gateward",
-        uses: &[BASE, CONFIG, POLICY, POLICIES, SNAPSHOT, DATAPLANE, STORE],
+        uses: &[BASE, CONFIG, POLICY, CONTRACT, POLICIES, SNAPSHOT, DATAPLANE, STORE],
         tests_use: &[TESTKIT],
     },
     Edges { package: TESTKIT, uses: &[BASE, CONFIG, POLICY, SNAPSHOT, DATAPLANE], tests_use: &[] },

@@ -30,6 +30,8 @@ mod salvage;
 
 mod read;
 
+mod value;
+
 pub mod v1;
 
 pub use read::{Written, read, read_text};
@@ -37,3 +39,4 @@ pub use report::{Finding, Position, Report};
 pub use salvage::LeftOut;
 pub use schema::Schema;
 pub use source::{FILE_MAX, Machine, Memory, Source, Surroundings, Wanted};
+pub use value::read_value;

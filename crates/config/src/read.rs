@@ -271,7 +271,7 @@ impl Written {
 }
 
 /// The text of a file; what is wrong if it is none.
-fn decode(bytes: Vec<u8>) -> Result<String, String> {
+pub(crate) fn decode(bytes: Vec<u8>) -> Result<String, String> {
     if bytes.contains(&0) {
         return Err("this is a binary file".into());
     }

@@ -46,21 +46,31 @@ fn files_of_manuals() -> HashMap<String, Vec<u8>> {
         include_bytes!("admit/ip/cases/countries.mmdb"),
         include_bytes!("admit/ip/cases/systems.mmdb"),
     );
+    let contract = include_bytes!("protect/contract/cases/orders.yaml");
+    let notes = include_bytes!("protect/contract/cases/notes.yaml");
     HashMap::from([
+        ("orders.yaml".to_owned(), contract.to_vec()),
+        ("notes.yaml".to_owned(), notes.to_vec()),
         ("GeoLite2-Country.mmdb".to_owned(), countries.to_vec()),
         ("GeoLite2-ASN.mmdb".to_owned(), systems.to_vec()),
     ])
 }
 
-/// All uses of policies in a document.
-fn uses(document: &Document) -> Vec<&PolicyUse> {
+/// All uses of policies in a document; a contract is one that stands beside them.
+fn uses(document: &Document) -> Vec<PolicyUse> {
     let apis = &document.apis;
     let routes = apis.iter().flat_map(|api| &api.routes);
+    let contracts = apis.iter().filter_map(|api| api.contract.as_ref()).map(|contract| {
+        let settings = serde_json::to_value(contract.full()).unwrap();
+        PolicyUse { name: "contract".into(), settings, when: None, id: None }
+    });
     document
         .policies
         .iter()
         .chain(apis.iter().flat_map(|api| &api.policies))
         .chain(routes.flat_map(|route| &route.policies))
+        .cloned()
+        .chain(contracts)
         .collect()
 }
 
@@ -105,6 +115,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "concurrency",
             "json_threat",
             "schema",
+            "contract",
             "jwks",
             "header",
             "identity",

@@ -83,7 +83,9 @@ mod limit {
 /// What is malformed or hostile.
 mod protect {
     mod body;
+    mod validator;
 
+    pub(crate) mod contract;
     pub(crate) mod json_threat;
     pub(crate) mod schema;
 }
@@ -140,6 +142,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &limit::concurrency::KIND,       // how many calls at once
     &protect::json_threat::KIND,     // JSON within bounds
     &protect::schema::KIND,          // bodies that fit a JSON Schema
+    &protect::contract::KIND,        // what an OpenAPI document has
     &reply::jwks::KIND,              // the keys that identity_jwt signs with
     &transform::header::KIND,        // set, add, remove header fields
     &transform::identity::KIND,      // who calls, for the upstream

@@ -208,6 +208,8 @@ pub struct RouteNames {
     pub route: Arc<str>,
     /// The names of its path's parameters.
     pub params: Arc<[Arc<str>]>,
+    /// The number of its operation in the API's contract, where it has one.
+    pub operation: Option<u32>,
 }
 
 impl RouteFacts {

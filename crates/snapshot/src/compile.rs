@@ -5,6 +5,7 @@ mod access;
 mod actions;
 mod apis;
 mod bind;
+mod contracts;
 mod endpoint;
 mod findings;
 mod host;

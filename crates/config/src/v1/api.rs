@@ -4,7 +4,7 @@ use base::{ByteSize, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PolicyUse, Priority, Retry, defaults};
+use super::{ContractUse, PolicyUse, Priority, Retry, defaults};
 
 /// A virtual, front-end API.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -30,10 +30,13 @@ pub struct Api {
     /// Where requests go unless a route says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamRef>,
+    /// Its OpenAPI document: operations become routes, and what they take and give is held to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<ContractUse>,
     /// Policies for the whole API.
     #[serde(default)]
     pub policies: Vec<PolicyUse>,
-    /// Its routes. None: one that matches everything under the path.
+    /// Its routes. None: those of its contract, or one that matches everything under the path.
     #[serde(default)]
     pub routes: Vec<Route>,
     /// When there is too much to do, `low` is turned away first and `high` last. `normal` unless
@@ -114,6 +117,10 @@ pub struct Route {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
+    /// An operation of the API's contract, by its `operationId`, or as in `GET /orders/{id}`: its
+    /// method and path, in place of `methods` and `path`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
     /// Methods; none: any.
     pub methods: Vec<String>,
     /// The path below the API's: a template such as `/orders/{id}` or `/files/{rest*}`, or a long

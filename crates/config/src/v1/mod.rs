@@ -4,6 +4,7 @@
 
 mod api;
 mod application;
+mod contract;
 pub mod defaults;
 mod document;
 mod health;
@@ -24,6 +25,7 @@ pub use api::{
     PathRewrite, Redirect, Rewrite, Route, RouteTimeouts, UpstreamRef, WeightedUpstream,
 };
 pub use application::{Application, Key, Organization};
+pub use contract::{Contract, ContractResponses, ContractUse, Strictness, Unknown};
 pub use document::{Admin, Document};
 pub use health::{Health, HealthKind, Outlier};
 pub use limits::{InstanceLimits, Priority};

@@ -99,6 +99,7 @@ pub(crate) fn exchange(route: Option<usize>, status: u16) -> Exchange {
             version: Some("v1".into()),
             route: if number == 0 { "GET /{id}".into() } else { "rest".into() },
             params: Arc::default(),
+            operation: None,
         }),
         values: [].into_iter().collect(),
     });

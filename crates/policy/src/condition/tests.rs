@@ -44,6 +44,7 @@ fn exchange() -> Exchange {
             version: Some("v1".into()),
             route: "one".into(),
             params: ["id".into()].into(),
+            operation: None,
         }),
         values: [(8, 10)].into_iter().collect(),
     });

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use base::{Pointer, Problem};
 use config::v1;
+use contract::Contract;
 use policy::RouteNames;
 use rustc_hash::FxBuildHasher;
 
 use super::actions::{self, Place};
+use super::contracts::{self, Planned, Standing};
 use super::policies::{Owner, Policies};
 use super::upstreams::Upstreams;
 use super::{Findings, host, matches, plans, unknown};
@@ -17,7 +19,7 @@ use crate::router::{Host, Rule};
 use crate::{Api, Chain, ChainStep, Listener, Route};
 
 /// Routes an API may have no name for: longer ones are cut.
-const NAME_BYTES: usize = 100;
+pub(super) const NAME_BYTES: usize = 100;
 
 /// What compiling APIs needs.
 pub(super) struct Apis<'a, 'u, 'p> {
@@ -38,7 +40,16 @@ struct Common<'a> {
     /// with others'.
     hosts: Arc<[Host]>,
     listeners: Option<Arc<[usize]>>,
-    steps: Vec<ChainStep>,
+    /// What runs on its routes.
+    free: Steps,
+    /// What runs on those of its contract.
+    held: Option<Steps>,
+    contract: Option<Contract>,
+}
+
+/// The policies of an API, and the chain of a route that has none of its own.
+struct Steps {
+    own: Vec<ChainStep>,
     chain: Arc<Chain>,
 }
 
@@ -62,17 +73,13 @@ impl Apis<'_, '_, '_> {
     pub fn compile(mut self, document: &v1::Document) -> (Vec<Arc<Route>>, Vec<Rule>) {
         let (mut routes, mut rules) = (Vec::new(), Vec::new());
         let list = Pointer::root().key("apis");
-        // One that matches everything and says nothing else: what an API without routes has.
-        let everything = v1::Route::default();
         for (number, written) in document.apis.iter().enumerate() {
             let common = self.common(written, list.index(number));
             let mut names = self.names(&common);
-            let own = written.routes.iter().enumerate();
-            let own = own.map(|(number, route)| (route, common.at.key("routes").index(number)));
-            let implied = written.routes.is_empty().then(|| (&everything, common.at.clone()));
-            for (route, at) in own.chain(implied) {
-                let name = unique_name(route, &mut names);
-                let Some((route, rule)) = self.route(route, &common, name, at, routes.len()) else {
+            let contract = common.contract.as_ref();
+            for planned in contracts::plan(written, contract, &common.at, self.findings) {
+                let name = unique_name(&planned.route, &mut names);
+                let Some((route, rule)) = self.route(planned, &common, name, routes.len()) else {
                     continue;
                 };
                 routes.push(route);
@@ -109,7 +116,13 @@ impl Apis<'_, '_, '_> {
         let title = title(&api);
         let steps =
             self.policies.compile(&written.policies, &Owner::Api(&title), &at, self.findings);
-        let chain = self.chain(&api, &steps, &[]);
+        let contract = self.contract(written, &at);
+        let held = contract.as_ref().and_then(|_| {
+            let full = written.contract.as_ref()?.full();
+            let step = self.policies.contract(&full, &Owner::Api(&title), &at, self.findings)?;
+            Some(self.steps(&api, steps.iter().cloned().chain([step]).collect()))
+        });
+        let free = self.steps(&api, steps);
         let timeouts = written.timeouts.iter();
         timeouts.for_each(|timeouts| {
             super::retry::check_overrides(timeouts, &at.key("timeouts"), self.findings);
@@ -117,7 +130,19 @@ impl Apis<'_, '_, '_> {
         let hosts = self.hosts(written, &at.key("hosts"));
         let hosts = if is_right { hosts } else { Arc::default() };
         let listeners = self.listeners(written, &at.key("listeners"));
-        Common { written, at, api, hosts, listeners, steps, chain }
+        Common { written, at, api, hosts, listeners, free, held, contract }
+    }
+
+    /// What the API's contract says.
+    fn contract(&mut self, written: &v1::Api, at: &Pointer) -> Option<Contract> {
+        let full = written.contract.as_ref()?.full();
+        let read = self.policies.read(&full, &at.key("contract").key("file"));
+        read.map_err(|problems| self.findings.problems.extend(problems)).ok()
+    }
+
+    fn steps(&self, api: &Api, own: Vec<ChainStep>) -> Steps {
+        let chain = self.chain(api, &own, &[]);
+        Steps { own, chain }
     }
 
     /// What runs on routes of `api` with these policies.
@@ -186,19 +211,25 @@ impl Apis<'_, '_, '_> {
 
     fn route(
         &mut self,
-        written: &v1::Route,
+        planned: Planned<'_>,
         common: &Common<'_>,
         name: String,
-        at: Pointer,
         number: usize,
     ) -> Option<(Arc<Route>, Rule)> {
+        let Planned { route: written, at, standing } = planned;
+        let written = &*written;
+        let steps = match standing {
+            Standing::Free => &common.free,
+            // Without them something is wrong, which has been said.
+            Standing::Operation(_) | Standing::Unknown => common.held.as_ref()?,
+        };
         let chain = if written.policies.is_empty() {
-            common.chain.clone()
+            steps.chain.clone()
         } else {
             let title = title(&common.api);
             let owner = Owner::Route(&title, &name);
             let own = self.policies.compile(&written.policies, &owner, &at, self.findings);
-            self.chain(&common.api, &common.steps, &own)
+            self.chain(&common.api, &steps.own, &own)
         };
         let at_match = at.key("match");
         let path = matches::path(&written.matches, &common.api.path, &at_match, self.findings);
@@ -224,6 +255,7 @@ impl Apis<'_, '_, '_> {
             version: common.api.version.clone(),
             route: name.clone(),
             params,
+            operation: standing.operation(),
         };
         let route = Arc::new(Route {
             number,

@@ -3,14 +3,18 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use base::{Pointer, Problem};
-use config::v1::PolicyUse;
+use base::{Pointer, Problem, Problems};
+use config::v1::{self, PolicyUse};
+use contract::{Contract, Files};
 use policy::message::Name;
 use policy::{Chore, Compile, Condition, Directory, LogTarget};
 
 use super::world::World;
 use super::{Findings, Inputs, unknown};
 use crate::{ChainStep, Level};
+
+/// The policy that holds an API to its contract; it stands beside the others, not among them.
+const CONTRACT: &str = "contract";
 
 /// Whose policies are compiled.
 pub(super) enum Owner<'a> {
@@ -109,9 +113,37 @@ impl<'a> Policies<'a> {
         let list = at.key("policies");
         let mut steps = Vec::with_capacity(uses.len());
         for (number, one) in uses.iter().enumerate() {
-            steps.extend(self.step(one, owner, &list.index(number), findings));
+            let at = list.index(number);
+            if one.name == CONTRACT {
+                let problem =
+                    Problem::key(&at.key(CONTRACT), "a contract is not one of the policies");
+                let hint = "write `contract:` beside `policies:`: it says which routes there are";
+                findings.problem(problem.hint(hint));
+                continue;
+            }
+            steps.extend(self.step(one, owner, &at, findings));
         }
         steps
+    }
+
+    /// What holds an API, which stands at `at`, to its contract.
+    pub fn contract(
+        &mut self,
+        written: &v1::Contract,
+        owner: &Owner<'_>,
+        at: &Pointer,
+        findings: &mut Findings,
+    ) -> Option<ChainStep> {
+        let settings = serde_json::to_value(written).unwrap_or_default();
+        let one = PolicyUse { name: CONTRACT.into(), settings, when: None, id: None };
+        self.step(&one, owner, at, findings)
+    }
+
+    /// What an API's contract says, which is named at `at`.
+    pub fn read(&self, written: &v1::Contract, at: &Pointer) -> Result<Contract, Problems> {
+        let reached: (&dyn policy::World, _) = (self.world, self.inputs.carry);
+        let files = Files::read(&written.file, &written.references, at, reached);
+        Contract::read(files.map_err(|problem| vec![problem])?, at)
     }
 
     fn step(

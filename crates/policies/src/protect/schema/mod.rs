@@ -40,7 +40,6 @@
 //! so those that look around or back are refused when the document is checked.
 
 mod settings;
-mod validator;
 
 use std::sync::Arc;
 
@@ -53,9 +52,9 @@ use policy::{
 use serde_json::Value;
 
 use self::settings::Settings;
-use self::validator::Validator;
 use crate::mode::Mode;
 use crate::protect::body::{self, Other, Seen};
+use crate::protect::validator::Validator;
 use crate::strict_json;
 
 pub(crate) static KIND: PolicyKind = PolicyKind {

@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::validator::{References, Validator, Wrong};
 use crate::mode::Mode;
 use crate::protect::body::Other;
+use crate::protect::validator::{References, Validator, Wrong};
 
 /// Most bytes of a file with a schema.
 const FILE_BYTES: u64 = 4 << 20;

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 
+use base::{Pointer, Problem};
+use contract::Origins;
 use jsonschema::{PatternOptions, Retrieve, Uri, ValidationError};
 use policy::Violation;
 use serde_json::Value;
@@ -12,11 +14,11 @@ use serde_json::Value;
 const TOLD: usize = 200;
 
 /// A schema, made ready.
-pub(super) struct Validator(jsonschema::Validator);
+pub(in crate::protect) struct Validator(jsonschema::Validator);
 
 /// Schemas that others refer to, by the URI they are referred to by.
 #[derive(Default)]
-pub(super) struct References(pub(super) HashMap<String, Value>);
+pub(in crate::protect) struct References(pub(super) HashMap<String, Value>);
 
 impl Validator {
     /// Makes `schema` ready, of the draft that its `$schema` names, or else 2020-12. Its patterns
@@ -52,7 +54,7 @@ impl fmt::Debug for Validator {
 
 /// Why a schema can't be used.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(in crate::protect) struct Wrong {
     /// The steps from the schema's root to what is wrong.
     pub at: Vec<String>,
     /// What is.
@@ -64,6 +66,15 @@ impl Wrong {
         let at = error.instance_path().as_str();
         let unescape = |step: &str| step.replace("~1", "/").replace("~0", "~");
         Self { at: at.split('/').skip(1).map(unescape).collect(), what: error.to_string() }
+    }
+}
+
+impl Wrong {
+    /// The same, of a contract that is named at `place`.
+    pub(in crate::protect) fn of_contract(self, origins: &Origins, place: &Pointer) -> Problem {
+        let at = origins.of(&format!("/{}", self.at.join("/")));
+        let hint = "correct the schema there; patterns can't look around or back";
+        Problem::new(place, format!("at `{at}` of the contract: {}", self.what)).hint(hint)
     }
 }
 
