@@ -27,7 +27,7 @@ pub const EDGES: &[Edges] = &[
     Edges { package: BASE, uses: &[], tests_use: &[] },
     Edges { package: CONFIG, uses: &[BASE], tests_use: &[] },
     Edges { package: POLICY, uses: &[BASE, CONFIG], tests_use: &[] },
-    Edges { package: CONTRACT, uses: &[BASE, CONFIG, POLICY], tests_use: &[] },
+    Edges { package: CONTRACT, uses: &[BASE, CONFIG, POLICY], tests_use: &[TESTKIT] },
     Edges { package: POLICIES, uses: &[BASE, CONFIG, POLICY, CONTRACT], tests_use: &[TESTKIT] },
     Edges { package: SNAPSHOT, uses: &[BASE, CONFIG, POLICY, CONTRACT], tests_use: &[POLICIES] },
     Edges {

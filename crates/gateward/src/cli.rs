@@ -69,6 +69,9 @@ pub enum Command {
     Check(CheckArgs),
     /// Say what would happen to a request, and why.
     Explain(ExplainArgs),
+    /// Write an API from what describes it elsewhere.
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Make keys for applications.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -226,6 +229,40 @@ pub struct ExplainArgs {
     /// In which form to answer.
     #[arg(long, default_value = "text", value_name = "FORM")]
     pub format: LogFormat,
+}
+
+/// A subcommand of `import`.
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// From an OpenAPI document (3.1, 3.0, 2.0): print the piece of a document that has it as an
+    /// API, with its operations as routes and requests held to it.
+    Openapi(ImportOpenApiArgs),
+}
+
+/// Flags of `import openapi`.
+#[derive(Debug, Args)]
+pub struct ImportOpenApiArgs {
+    /// The OpenAPI document, YAML or JSON. Written into the API as it stands here, so run this
+    /// where the gateway's document lies.
+    pub file: PathBuf,
+    /// What the API is called; made of its title unless said.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Where it is; the first server of the document unless said.
+    #[arg(long, value_name = "URL")]
+    pub upstream: Option<String>,
+    /// The path it is under; that of the first server unless said.
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<String>,
+    /// An address to listen on, which makes it a document that runs.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listener: Option<String>,
+    /// Write it to this file.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write over that file if it is there.
+    #[arg(long, requires = "output")]
+    pub force: bool,
 }
 
 /// A subcommand of `key`.

@@ -159,6 +159,22 @@ impl Loader {
         }
     }
 
+    /// Reads and compiles a document that is not in a file; paths in it start where the process
+    /// stands.
+    ///
+    /// # Errors
+    /// As [`Loader::load`].
+    pub fn load_text(&self, name: &str, text: &str) -> Result<Snapshot, Report> {
+        let written = config::read_text(name, text, &self.schema, &Machine)?;
+        let compiled = snapshot::compile(&written, &self.inputs(&self.remotes));
+        compiled.map_err(|problems| written.report(&problems))
+    }
+
+    /// What `make` makes with what documents are compiled with.
+    pub fn with_inputs<T>(&self, make: impl FnOnce(&Inputs<'_>) -> T) -> T {
+        make(&self.inputs(&self.remotes))
+    }
+
     /// The secrets of a vault that documents refer to.
     pub fn vault(&self) -> Arc<Vault> {
         self.vault.clone()

@@ -5,6 +5,7 @@ mod cli;
 mod demo;
 mod explain;
 mod files;
+mod import;
 mod instance;
 mod key;
 mod lastgood;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Upgrade(args) => supervise::upgrade(&args),
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Import(command) => import::import(&command),
         Command::Key(command) => key::key(&command),
         Command::Schema => schema::schema(),
         Command::Password { command } => password::password(&command),

@@ -34,6 +34,7 @@ use crate::diff::fingerprint;
 use crate::snapshot::Fingerprints;
 use crate::tls::Files;
 use crate::{Chain, Router, Snapshot};
+pub use contracts::contract;
 pub(crate) use findings::Findings;
 pub use world::{Nowhere, Remotes, remote};
 

@@ -27,7 +27,9 @@ mod relay;
 
 mod diff;
 
-pub use compile::{Inputs, Nowhere, Remotes, compile, complete, remote, system_authorities};
+pub use compile::{
+    Inputs, Nowhere, Remotes, compile, complete, contract, remote, system_authorities,
+};
 pub use diff::{Changed, Changes, diff};
 pub use regex::Regex;
 pub use relay::{Relay, RelayTo, ServerNames};

@@ -1,13 +1,28 @@
 //! The routes of an API: those that are written, and those that its contract adds.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 
-use base::{Pointer, Problem};
+use base::{Pointer, Problem, Problems};
 use config::v1::{self, Match, PathMatch, Unknown};
 use contract::{Contract, Operation};
 
-use super::{Findings, unknown};
+use super::world::World;
+use super::{Findings, Inputs, unknown};
+use crate::tls::Files;
+
+/// The OpenAPI document in `file`, for those who want to know what it has.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn contract(file: &str, inputs: &Inputs<'_>) -> Result<Contract, Problems> {
+    let files = Files { around: inputs.around, folder: Path::new("") };
+    let (world, at) = (World::new(inputs, &files), Pointer::root());
+    let reached: (&dyn policy::World, _) = (&world, inputs.carry);
+    let files = contract::Files::read(file, &BTreeMap::new(), &at, reached);
+    Contract::read(files.map_err(|problem| vec![problem])?, &at)
+}
 
 /// A route that is to be made.
 pub(super) struct Planned<'d> {
