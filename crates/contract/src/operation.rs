@@ -29,9 +29,17 @@ impl Operation {
         self.id.clone().unwrap_or_else(|| format!("{} {}", self.method, self.path))
     }
 
+    /// The path without the query that some documents put behind it, and that query.
+    pub fn path_and_query(&self) -> (&str, Option<&str>) {
+        match self.path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (&self.path, None),
+        }
+    }
+
     /// The names of the path's parameters, in their order.
     pub fn path_names(&self) -> Vec<&str> {
-        let braces = self.path.split('{').skip(1);
+        let braces = self.path_and_query().0.split('{').skip(1);
         braces.filter_map(|after| after.split_once('}').map(|(name, _)| name)).collect()
     }
 }

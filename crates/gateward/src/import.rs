@@ -101,6 +101,11 @@ fn split(server: &str) -> (Option<&str>, String) {
         "" => "/".to_owned(),
         path => path.to_owned(),
     };
+    // The document's own scheme, which is unknown here.
+    if server.starts_with("//") {
+        let (_, rest) = server[2..].split_at(server[2..].find('/').unwrap_or(server.len() - 2));
+        return (None, path(rest));
+    }
     let scheme = ["https://", "http://"].iter().find(|scheme| server.starts_with(**scheme));
     let Some(scheme) = scheme else {
         return (None, if server.starts_with('/') { path(server) } else { "/".into() });
@@ -144,6 +149,7 @@ mod tests {
             ("https://api.example.com/v1/", Some("https://api.example.com"), "/v1"),
             ("https://api.example.com", Some("https://api.example.com"), "/"),
             ("http://127.0.0.1:9001/", Some("http://127.0.0.1:9001"), "/"),
+            ("//api.example.com/v2", None, "/v2"),
             ("/v2", None, "/v2"),
             ("/", None, "/"),
             ("v2", None, "/"),

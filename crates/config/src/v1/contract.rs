@@ -46,6 +46,9 @@ pub struct Contract {
     /// Whether `format` is held to: dates, addresses, URIs and the like.
     #[serde(default = "yes")]
     pub formats: bool,
+    /// What becomes of patterns that can't be matched in linear time.
+    #[serde(default)]
+    pub hard_patterns: HardPatterns,
     /// Most bytes of a body that is looked into, all of which is held back until it is known to
     /// fit; a longer one is refused.
     #[serde(default = "max")]
@@ -70,6 +73,7 @@ impl Contract {
             unknown_operations: Unknown::default(),
             unknown_parameters: Unknown::default(),
             formats: yes(),
+            hard_patterns: HardPatterns::default(),
             max: max(),
             errors: errors(),
             responses: None,
@@ -118,6 +122,18 @@ pub enum Unknown {
     Report,
     /// It passes.
     Pass,
+}
+
+/// What becomes of patterns that can't be matched in linear time: those that look around or back,
+/// and those in the syntax of another engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HardPatterns {
+    /// The document is refused.
+    #[default]
+    Refuse,
+    /// They are left out: any text fits where they stand.
+    Ignore,
 }
 
 fn yes() -> bool {

@@ -25,7 +25,7 @@ pub use api::{
     PathRewrite, Redirect, Rewrite, Route, RouteTimeouts, UpstreamRef, WeightedUpstream,
 };
 pub use application::{Application, Key, Organization};
-pub use contract::{Contract, ContractResponses, ContractUse, Strictness, Unknown};
+pub use contract::{Contract, ContractResponses, ContractUse, HardPatterns, Strictness, Unknown};
 pub use document::{Admin, Document};
 pub use health::{Health, HealthKind, Outlier};
 pub use limits::{InstanceLimits, Priority};

@@ -46,6 +46,36 @@ impl Validator {
     }
 }
 
+/// Takes every pattern out of `schema` that can't be matched in linear time.
+pub(in crate::protect) fn without_hard_patterns(schema: &mut Value) {
+    let mut known = HashMap::new();
+    let mut is_hard = |pattern: &str| {
+        *known.entry(pattern.to_owned()).or_insert_with(|| {
+            let alone = serde_json::json!({ "pattern": pattern });
+            Validator::new(&alone, References::default(), false).is_err()
+        })
+    };
+    remove(schema, &mut is_hard);
+}
+
+fn remove(schema: &mut Value, is_hard: &mut impl FnMut(&str) -> bool) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(|item| remove(item, is_hard)),
+        Value::Object(members) => {
+            let pattern = members.get("pattern").and_then(Value::as_str);
+            if pattern.is_some_and(&mut *is_hard) {
+                members.remove("pattern");
+            }
+            if let Some(Value::Object(named)) = members.get_mut("patternProperties") {
+                named.retain(|pattern, _| !is_hard(pattern));
+            }
+            let inner = members.iter_mut().filter(|(key, _)| !matches!(key.as_str(), "enum" | "const"));
+            inner.for_each(|(_, member)| remove(member, is_hard));
+        }
+        _ => {}
+    }
+}
+
 impl fmt::Debug for Validator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Validator")
@@ -73,7 +103,8 @@ impl Wrong {
     /// The same, of a contract that is named at `place`.
     pub(in crate::protect) fn of_contract(self, origins: &Origins, place: &Pointer) -> Problem {
         let at = origins.of(&format!("/{}", self.at.join("/")));
-        let hint = "correct the schema there; patterns can't look around or back";
+        let hint = "correct the schema there; patterns that look around or back can be left out: \
+                    `contract: { file: …, hard_patterns: ignore }`";
         Problem::new(place, format!("at `{at}` of the contract: {}", self.what)).hint(hint)
     }
 }

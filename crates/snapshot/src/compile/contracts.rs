@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use base::{Pointer, Problem, Problems};
-use config::v1::{self, Match, PathMatch, Unknown};
+use config::v1::{self, HeaderMatch, HeaderPattern, Match, PathMatch, Unknown};
 use contract::{Contract, Operation};
 
 use super::world::World;
@@ -145,10 +145,19 @@ fn added<'d>(
     }
 }
 
-/// Has `matches` ask for the method and path of `operation`.
+/// Has `matches` ask for the method and path of `operation`, and for the query behind that.
 fn take(matches: &mut Match, operation: &Operation) {
+    let (written, query) = operation.path_and_query();
     matches.methods = vec![operation.method.clone()];
-    matches.path = Some(path(&operation.path));
+    matches.path = Some(path(written));
+    for pair in query.into_iter().flat_map(|query| query.split('&')) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        // One whose value is a parameter, or not said, has to be there.
+        let there = HeaderMatch::Pattern(HeaderPattern::Present(true));
+        let plain = !value.is_empty() && !value.contains('{');
+        let wanted = if plain { HeaderMatch::Value(value.to_owned()) } else { there };
+        matches.query.insert(name.to_owned(), wanted);
+    }
 }
 
 /// The path of an operation, as routes have it. Parameters are called as in the contract, as far as

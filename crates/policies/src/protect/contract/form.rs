@@ -60,6 +60,11 @@ impl<'t> Pairs<'t> {
         names
     }
 
+    /// Asks for `name`, whatever its value.
+    pub fn pass(&mut self, name: &str) {
+        self.take(name);
+    }
+
     /// The values of `name`, as they came.
     fn take(&mut self, name: &str) -> Vec<&'t str> {
         let mut values = Vec::new();

@@ -1,11 +1,12 @@
 //! Whether values fit a contract: its one schema, asked about one request or response at a time.
 
 use base::{Pointer, Problems};
+use config::v1::{Contract as Settings, HardPatterns};
 use contract::{Contract, Direction, Origins};
 use policy::Violation;
 use serde_json::{Map, Value};
 
-use crate::protect::validator::{References, Validator};
+use crate::protect::validator::{References, Validator, without_hard_patterns};
 
 /// The schema of a contract, ready, for one direction.
 #[derive(Debug)]
@@ -22,11 +23,14 @@ impl Judge {
     pub fn new(
         contract: &Contract,
         direction: Direction,
-        formats: bool,
+        settings: &Settings,
         at: &Pointer,
     ) -> Result<Self, Problems> {
-        let (schema, origins) = contract.schema(direction, at)?;
-        match Validator::new(&schema, References::default(), formats) {
+        let (mut schema, origins) = contract.schema(direction, at)?;
+        if settings.hard_patterns == HardPatterns::Ignore {
+            without_hard_patterns(&mut schema);
+        }
+        match Validator::new(&schema, References::default(), settings.formats) {
             Ok(validator) => Ok(Self { validator, origins }),
             Err(wrong) => Err(vec![wrong.of_contract(&origins, at)]),
         }

@@ -53,7 +53,8 @@
 //!
 //! Other files may be referred to that are in the document's folder or below it, and what
 //! `references` names; nothing is ever fetched. Patterns run in linear time: those that look around
-//! or back are refused when the document is checked. Who may call is said by other policies: what
+//! or back are refused when the document is checked, or left out with `hard_patterns: ignore`. A
+//! path with a query (`/orders?state=open`) asks for those parameters too. Who may call is said by other policies: what
 //! the document says of `security` is for people.
 
 mod body;
@@ -63,6 +64,8 @@ mod judge;
 mod request;
 mod response;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::sync::Arc;

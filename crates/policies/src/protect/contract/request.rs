@@ -75,6 +75,10 @@ impl Asked<'_> {
         let request = &exchange.request;
         let mut read = Read::default();
         let mut pairs = Pairs::of(request.target.query.as_deref().unwrap_or_default());
+        // What its route asks for is no parameter of its own.
+        let (_, routed) = self.operation.path_and_query();
+        let asked = routed.unwrap_or_default().split('&').filter_map(|pair| pair.split('=').next());
+        asked.for_each(|name| pairs.pass(name));
         let names = self.operation.path_names();
         for parameter in &self.operation.parameters {
             let value = match parameter.place {
