@@ -199,7 +199,11 @@ impl Lowering<'_> {
             }
         }
         self.spare(found, &mut schema);
-        if self.old { older(found, schema) } else { schema.into() }
+        let mut schema = if self.old { older(found, schema) } else { schema.into() };
+        if let Value::Object(schema) = &mut schema {
+            narrow(schema);
+        }
+        schema
     }
 
     /// What the keyword `key` says; none where it says nothing about which values fit.
@@ -257,6 +261,18 @@ impl Lowering<'_> {
             meant != Some(true)
         });
     }
+}
+
+/// Has numbers of the formats `int32` and `int64` fit into them: JSON Schema has formats for text
+/// alone.
+fn narrow(schema: &mut Map<String, Value>) {
+    let (least, most) = match schema.get("format").and_then(Value::as_str) {
+        Some("int32") => (i64::from(i32::MIN), i64::from(i32::MAX)),
+        Some("int64") => (i64::MIN, i64::MAX),
+        _ => return,
+    };
+    schema.entry("minimum").or_insert_with(|| least.into());
+    schema.entry("maximum").or_insert_with(|| most.into());
 }
 
 /// What OpenAPI 3.0 and 2.0 have in their own way.

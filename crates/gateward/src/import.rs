@@ -49,7 +49,10 @@ fn openapi(args: &ImportOpenApiArgs) -> Result<String, (Exit, String)> {
         .map_err(|report| (Exit::Refused, report.render(terminal::colours_err())))?;
     let Some(output) = &args.output else { return Ok(text) };
     if output.exists() && !args.force {
-        let why = format!("error: `{}` is there already\n  help: --force writes over it", output.display());
+        let why = format!(
+            "error: `{}` is there already\n  help: --force writes over it",
+            output.display()
+        );
         return Err((Exit::Failed, why));
     }
     match fs::write(output, &text) {
@@ -162,7 +165,9 @@ mod tests {
 
     #[test]
     fn titles_become_names() {
-        for (title, name) in [("Swagger Petstore", "swagger-petstore"), ("…", "api"), ("A/b 2.0", "a-b-2-0")] {
+        for (title, name) in
+            [("Swagger Petstore", "swagger-petstore"), ("…", "api"), ("A/b 2.0", "a-b-2-0")]
+        {
             assert_eq!(slug(title), name);
         }
     }

@@ -55,6 +55,10 @@ fn since_3_1_schemas_are_json_schema() {
             json!({ "$ref": "#/components/schemas/Id", "minimum": 7 }),
             json!({ "$ref": "#/$defs/1", "minimum": 7 }),
         ),
+        (
+            json!({ "format": "int32", "minimum": 0 }),
+            json!({ "format": "int32", "minimum": 0, "maximum": 2_147_483_647 }),
+        ),
         (json!({ "exclusiveMinimum": 1 }), json!({ "exclusiveMinimum": 1 })),
         (json!({ "nullable": true, "type": "string" }), json!({ "type": "string" })),
         (

@@ -32,9 +32,13 @@ fn wrong(reference: &str) -> String {
 
 #[test]
 fn files_beside_the_document_and_those_that_are_named_are_followed() {
-    for reference in
-        ["#/paths/~1", "c.yaml#/D", "./parts/../c.yaml#d", "parts/b.yaml#/A", "https://example.com/common#/E"]
-    {
+    for reference in [
+        "#/paths/~1",
+        "c.yaml#/D",
+        "./parts/../c.yaml#d",
+        "parts/b.yaml#/A",
+        "https://example.com/common#/E",
+    ] {
         assert_eq!(wrong(reference), "", "{reference}");
     }
 }

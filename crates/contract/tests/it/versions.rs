@@ -29,7 +29,13 @@ fn version_2_is_read_as_3_has_it() {
         body.contents.iter().map(|content| content.media.as_str().to_owned()).collect()
     };
     assert!(find.body.is_none() && add.body.as_ref().unwrap().required);
-    assert_eq!((media(1), media(2)), (vec!["application/xml".to_owned(), "application/json".to_owned()], vec!["multipart/form-data".to_owned()]));
+    assert_eq!(
+        (media(1), media(2)),
+        (
+            vec!["application/xml".to_owned(), "application/json".to_owned()],
+            vec!["multipart/form-data".to_owned()]
+        )
+    );
     assert_eq!(upload.parameters.len(), 0);
 
     let made = schema(&contract, Direction::Request);
@@ -37,7 +43,10 @@ fn version_2_is_read_as_3_has_it() {
     let limit = made.pointer(&limit.as_str().unwrap()[1..]).unwrap();
     assert_eq!(*limit, json!({ "type": "integer", "maximum": 50 }));
     let made = schema(&contract, Direction::Response);
-    assert!(made["properties"]["0"]["properties"]["0"]["properties"]["body:0"].is_object(), "{made}");
+    assert!(
+        made["properties"]["0"]["properties"]["0"]["properties"]["body:0"].is_object(),
+        "{made}"
+    );
 }
 
 #[test]
@@ -48,12 +57,27 @@ fn what_is_no_contract_is_refused() {
         ("info: {}", "neither `openapi` nor `swagger`"),
         ("[1]", "another value"),
         ("openapi: 3.0.0", "there are no `paths`"),
-        ("openapi: 3.0.0\npaths: { /a: { get: { parameters: [ { name: a } ] } } }", "a parameter has a `name`"),
-        ("openapi: 3.0.0\npaths: { /a: { get: { parameters: [ { name: a, in: path } ] } } }", "has no `{a}`"),
-        ("openapi: 3.0.0\npaths: { /a: { get: { parameters: [ { name: a b, in: header } ] } } }", "no name of a header field"),
-        ("openapi: 3.0.0\npaths: { /a: { get: { parameters: [ { name: a, in: query, style: fancy } ] } } }", "`fancy` is no style"),
+        (
+            "openapi: 3.0.0\npaths: { /a: { get: { parameters: [ { name: a } ] } } }",
+            "a parameter has a `name`",
+        ),
+        (
+            "openapi: 3.0.0\npaths: { /a: { get: { parameters: [ { name: a, in: path } ] } } }",
+            "has no `{a}`",
+        ),
+        (
+            "openapi: 3.0.0\npaths: { /a: { get: { parameters: [ { name: a b, in: header } ] } } }",
+            "no name of a header field",
+        ),
+        (
+            "openapi: 3.0.0\npaths: { /a: { get: { parameters: [ { name: a, in: query, style: fancy } ] } } }",
+            "`fancy` is no style",
+        ),
         ("openapi: 3.0.0\npaths: { /a: { get: { responses: { ok: {} } } } }", "`ok` is no status"),
-        ("openapi: 3.0.0\npaths: { /a: { get: { operationId: x }, put: { operationId: x } } }", "is that of `/paths/~1a/get` too"),
+        (
+            "openapi: 3.0.0\npaths: { /a: { get: { operationId: x }, put: { operationId: x } } }",
+            "is that of `/paths/~1a/get` too",
+        ),
     ] {
         let problems = read(&[("a.yaml", text)]).map(|_| ()).unwrap_err();
         assert!(said(&problems).contains(what), "{text}: {problems:?}");

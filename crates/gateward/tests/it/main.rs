@@ -4,6 +4,7 @@
 mod certificates;
 mod clients;
 mod commands;
+mod contracts;
 mod deciders;
 mod examples;
 mod faults;

@@ -69,7 +69,8 @@ fn remove(schema: &mut Value, is_hard: &mut impl FnMut(&str) -> bool) {
             if let Some(Value::Object(named)) = members.get_mut("patternProperties") {
                 named.retain(|pattern, _| !is_hard(pattern));
             }
-            let inner = members.iter_mut().filter(|(key, _)| !matches!(key.as_str(), "enum" | "const"));
+            let inner =
+                members.iter_mut().filter(|(key, _)| !matches!(key.as_str(), "enum" | "const"));
             inner.for_each(|(_, member)| remove(member, is_hard));
         }
         _ => {}

@@ -85,7 +85,11 @@ impl<'t> Pairs<'t> {
     ) -> Result<Value, Unread> {
         let is_map = shape.types.has(Types::OBJECT) && !is_scalar(shape);
         if style == Style::Deep {
-            return self.deep(name, shape, reader).ok_or(Unread::Missing);
+            if let Some(found) = self.deep(name, shape, reader) {
+                return Ok(found);
+            }
+            // The style is for maps alone; lists are written as usual where they are not so.
+            return self.value(name, (Style::Form, !is_map), shape, reader);
         }
         if style == Style::Form && explode && is_map && !shape.types.has(Types::STRING) {
             return self.members(shape, reader).ok_or(Unread::Missing);

@@ -54,8 +54,8 @@
 //! Other files may be referred to that are in the document's folder or below it, and what
 //! `references` names; nothing is ever fetched. Patterns run in linear time: those that look around
 //! or back are refused when the document is checked, or left out with `hard_patterns: ignore`. A
-//! path with a query (`/orders?state=open`) asks for those parameters too. Who may call is said by other policies: what
-//! the document says of `security` is for people.
+//! path with a query (`/orders?state=open`) asks for those parameters too. Who may call is said by
+//! other policies: what the document says of `security` is for people.
 
 mod body;
 mod fields;

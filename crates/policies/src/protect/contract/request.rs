@@ -77,8 +77,9 @@ impl Asked<'_> {
         let mut pairs = Pairs::of(request.target.query.as_deref().unwrap_or_default());
         // What its route asks for is no parameter of its own.
         let (_, routed) = self.operation.path_and_query();
-        let asked = routed.unwrap_or_default().split('&').filter_map(|pair| pair.split('=').next());
-        asked.for_each(|name| pairs.pass(name));
+        for pair in routed.into_iter().flat_map(|query| query.split('&')) {
+            pairs.pass(pair.split('=').next().unwrap_or_default());
+        }
         let names = self.operation.path_names();
         for parameter in &self.operation.parameters {
             let value = match parameter.place {

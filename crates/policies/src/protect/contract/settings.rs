@@ -32,8 +32,7 @@ pub(super) fn ready(
     let file = at.key("file");
     let files = Files::read(&settings.file, &settings.references, &file, (cx.world, cx.carry));
     let read = files.map_err(|problem| vec![problem]).and_then(|files| Written::read(files, &file));
-    let judge =
-        |written: &Written, direction| Judge::new(written, direction, settings, &file);
+    let judge = |written: &Written, direction| Judge::new(written, direction, settings, &file);
     let made = read.and_then(|written| {
         let requests = judge(&written, Direction::Request)?;
         let responses = match &settings.responses {
