@@ -31,6 +31,7 @@ targets! {
     client_hello
     compile
     condition
+    contract
     document
     grpc
     h1_request

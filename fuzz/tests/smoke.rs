@@ -48,6 +48,7 @@ smoke! {
     client_hello
     compile
     condition
+    contract
     document
     grpc
     h1_request

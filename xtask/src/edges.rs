@@ -44,7 +44,7 @@ pub const EDGES: &[Edges] = &[
     Edges { package: TESTKIT, uses: &[BASE, CONFIG, POLICY, SNAPSHOT, DATAPLANE], tests_use: &[] },
     Edges {
         package: "gateward-fuzz",
-        uses: &[BASE, CONFIG, POLICY, POLICIES, SNAPSHOT, DATAPLANE],
+        uses: &[BASE, CONFIG, POLICY, CONTRACT, POLICIES, SNAPSHOT, DATAPLANE],
         tests_use: &[],
     },
     Edges { package: "gateward-bench-relay", uses: &[], tests_use: &[] },

@@ -295,10 +295,12 @@ impl Bench {
             let _ = directory.add_key(Key::new(sha256, application, "1".into()));
         }
         let mut targets = Vec::new();
+        let mut world = testkit::World::default();
+        world.files.insert("contract.json".into(), messages::contract().to_string().into_bytes());
         let mut cx = Compile {
             directory: &Arc::new(directory),
             registry: &REGISTRY,
-            world: &testkit::World::default(),
+            world: &world,
             carry: &Carry::default(),
             id: name,
             identity_headers: &mut Vec::new(),

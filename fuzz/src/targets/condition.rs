@@ -72,6 +72,7 @@ fn full() -> Exchange {
             version: Some("v1".into()),
             route: "one".into(),
             params: ["id".into()].into(),
+            operation: None,
         }),
         values: [(8, 10)].into_iter().collect(),
     });

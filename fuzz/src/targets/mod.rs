@@ -5,6 +5,7 @@ pub mod client_address;
 pub mod client_hello;
 pub mod compile;
 pub mod condition;
+pub mod contract;
 pub mod document;
 pub mod grpc;
 pub mod h1_request;

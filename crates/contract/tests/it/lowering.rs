@@ -32,7 +32,8 @@ fn what_older_versions_have_in_their_own_way() {
             json!({ "anyOf": [{ "type": "null" }, { "allOf": [{ "type": "string" }] }] }),
         ),
         (
-            json!({ "minimum": 1, "exclusiveMinimum": true, "maximum": 5, "exclusiveMaximum": false }),
+            json!({ "minimum": 1, "exclusiveMinimum": true, "maximum": 5,
+                "exclusiveMaximum": false }),
             json!({ "exclusiveMinimum": 1, "maximum": 5 }),
         ),
         (

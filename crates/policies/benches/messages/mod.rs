@@ -1,7 +1,10 @@
 //! What depends on what a message is: calls of web pages, and bodies that are looked into.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use policy::message::{Body, Known};
+use policy::{RouteFacts, RouteNames};
 use serde_json::{Value, json};
 
 use super::{Bench, ready, report, time, time_slow};
@@ -38,6 +41,32 @@ pub fn report_all(base: f64) {
         assert!(exchange.note.is_none(), "the body fits");
     });
     report(&format!("schema, {} bytes of JSON", body.len()), cost - base);
+
+    let (contract, called) =
+        (Bench::new("contract", &json!({ "file": "contract.json" })), operation());
+    let cost = time(|exchange| {
+        ready(exchange);
+        exchange.request.headers.append_known(Known::ContentType, "application/json");
+        exchange.request.body = Body::Full(body.clone());
+        exchange.route = Some(called.clone());
+        contract.run(exchange);
+        assert!(exchange.refusal.is_none() && exchange.note.is_none(), "the request fits");
+    });
+    report(&format!("contract, {} bytes of JSON", body.len()), cost - base);
+}
+
+/// A contract that takes orders.
+pub fn contract() -> Value {
+    json!({ "openapi": "3.1.0", "paths": { "/orders/{id}": { "put": {
+        "parameters": [{ "name": "id", "in": "path", "schema": { "type": "integer" } }],
+        "requestBody": { "content": { "application/json": { "schema": schema() } } },
+    } } } })
+}
+
+/// The route of its operation.
+fn operation() -> RouteFacts {
+    let names = RouteNames { operation: Some(0), ..RouteNames::default() };
+    RouteFacts { number: 0, names: Arc::new(names), values: [(8, 10)].into_iter().collect() }
 }
 
 /// An order of about a KiB.

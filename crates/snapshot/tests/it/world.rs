@@ -76,6 +76,12 @@ pub fn world() -> Memory {
         .file("expired.pem", PKI.expired.cert.as_str())
         .file("expired.key", PKI.expired.key.as_str())
         .file("ca.pem", PKI.ca.as_str())
+        .file("orders.yaml", "openapi: 3.0.0\npaths: { /orders: { get: { operationId: list } } }\n")
+        .file(
+            "wrong.yaml",
+            "openapi: 3.0.0\npaths: { /a: { get: { parameters: [ { in: path } ] } } }\n",
+        )
+        .file("twice.json", "{ \"openapi\": \"3.0.0\",\n  \"openapi\": \"3.1.0\" }\n")
         .file("empty.pem", "")
         .file("words.pem", "this is no certificate\n")
         .file("cut.pem", &*PKI.server.cert.replace("-----END CERTIFICATE-----", ""))
