@@ -116,6 +116,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "json_threat",
             "schema",
             "contract",
+            "patterns",
             "jwks",
             "header",
             "identity",

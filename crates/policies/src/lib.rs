@@ -87,6 +87,7 @@ mod protect {
 
     pub(crate) mod contract;
     pub(crate) mod json_threat;
+    pub(crate) mod patterns;
     pub(crate) mod schema;
 }
 /// Answers without the upstream.
@@ -143,6 +144,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &protect::json_threat::KIND,     // JSON within bounds
     &protect::schema::KIND,          // bodies that fit a JSON Schema
     &protect::contract::KIND,        // what an OpenAPI document has
+    &protect::patterns::KIND,        // what looks like an attack
     &reply::jwks::KIND,              // the keys that identity_jwt signs with
     &transform::header::KIND,        // set, add, remove header fields
     &transform::identity::KIND,      // who calls, for the upstream

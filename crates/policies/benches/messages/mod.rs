@@ -42,6 +42,15 @@ pub fn report_all(base: f64) {
     });
     report(&format!("schema, {} bytes of JSON", body.len()), cost - base);
 
+    let patterns = Bench::new("patterns", &json!({}));
+    let cost = time(|exchange| {
+        ready(exchange);
+        exchange.request.target.query = Some("page=2&sort=-date&q=shoes+and+socks".into());
+        patterns.run(exchange);
+        assert!(exchange.note.is_none(), "nothing is found");
+    });
+    report("patterns, path and query", cost - base);
+
     let (contract, called) =
         (Bench::new("contract", &json!({ "file": "contract.json" })), operation());
     let cost = time(|exchange| {
