@@ -114,6 +114,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "quota",
             "concurrency",
             "json_threat",
+            "xml_threat",
             "schema",
             "contract",
             "patterns",

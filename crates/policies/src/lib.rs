@@ -89,6 +89,7 @@ mod protect {
     pub(crate) mod json_threat;
     pub(crate) mod patterns;
     pub(crate) mod schema;
+    pub(crate) mod xml_threat;
 }
 /// Answers without the upstream.
 mod reply {
@@ -142,6 +143,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &limit::quota::KIND,             // how much in a month
     &limit::concurrency::KIND,       // how many calls at once
     &protect::json_threat::KIND,     // JSON within bounds
+    &protect::xml_threat::KIND,      // XML within bounds, and without a DTD
     &protect::schema::KIND,          // bodies that fit a JSON Schema
     &protect::contract::KIND,        // what an OpenAPI document has
     &protect::patterns::KIND,        // what looks like an attack

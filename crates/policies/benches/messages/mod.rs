@@ -31,6 +31,20 @@ pub fn report_all(base: f64) {
     report(&format!("json_threat, {} bytes", body.len()), cost - base);
     println!("{:<34} {rate:>9.2}", "json_threat, GB/s");
 
+    let threat = Bench::new("xml_threat", &json!({}));
+    let line = "<line n='1'><article>ABC-1</article><price>9.99</price></line>";
+    let body = Bytes::from(format!("<order xmlns='urn:orders'>{}</order>", line.repeat(900)));
+    let cost = time_slow(|exchange| {
+        ready(exchange);
+        exchange.request.headers.append_known(Known::ContentType, "application/xml");
+        exchange.request.body = Body::Full(body.clone());
+        threat.run(exchange);
+        assert!(exchange.note.is_none(), "it is well-formed");
+    });
+    let rate = body.len() as f64 / (cost - base);
+    report(&format!("xml_threat, {} bytes", body.len()), cost - base);
+    println!("{:<34} {rate:>9.2}", "xml_threat, GB/s");
+
     let schema = Bench::new("schema", &json!({ "schema": schema() }));
     let body = Bytes::from(order().to_string());
     let cost = time(|exchange| {

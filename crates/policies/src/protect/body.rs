@@ -17,7 +17,7 @@ pub(in crate::protect) static UNREADABLE: Code = Code {
     cure: "Send one JSON value in UTF-8, each member of an object once, nested at most 64 deep.",
 };
 
-/// A body that can't be looked into.
+/// A body that can't be looked into where JSON is.
 pub(in crate::protect) static TYPE: Code = Code {
     name: "body_type_unsupported",
     status: 415,
@@ -46,29 +46,38 @@ pub(in crate::protect) enum Other {
 pub(in crate::protect) enum Seen {
     /// There is none.
     Nothing,
-    /// It is not JSON by what it says of itself, or compressed.
+    /// It is of another format by what it says of itself, or compressed.
     Other,
     /// It is longer than is looked at.
     TooLarge,
-    /// All of it, which is JSON by what it says of itself.
-    Json(Bytes),
+    /// All of it, which is what is looked for by what it says of itself.
+    Whole(Bytes),
 }
 
-/// What can be told of the body of `request` without waiting for it; at most `most` bytes of one
-/// are looked at.
-pub(in crate::protect) fn at_hand(request: &Request, most: usize) -> Option<Seen> {
+/// What is looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::protect) enum Format {
+    /// JSON.
+    Json,
+    /// XML.
+    Xml,
+}
+
+/// What can be told of the body of `request` without waiting for it; at most `most` bytes of one of
+/// this format are looked at.
+pub(in crate::protect) fn at_hand(request: &Request, format: Format, most: usize) -> Option<Seen> {
     let length = request.body.remaining();
     if length == Some(0) {
         return Some(Seen::Nothing);
     }
-    if !is_json(request) {
+    if !format.is_that_of(request) {
         return Some(Seen::Other);
     }
     if length.is_some_and(|length| length > most as u64) {
         return Some(Seen::TooLarge);
     }
     match &request.body {
-        Body::Full(bytes) => Some(Seen::Json(bytes.clone())),
+        Body::Full(bytes) => Some(Seen::Whole(bytes.clone())),
         _ => None,
     }
 }
@@ -86,7 +95,7 @@ pub(in crate::protect) async fn hold(
         (false, _) => Seen::TooLarge,
         // One that turned out to be empty only at its end.
         (true, true) => Seen::Nothing,
-        (true, false) => Seen::Json(held.bytes),
+        (true, false) => Seen::Whole(held.bytes),
     })
 }
 
@@ -97,21 +106,28 @@ pub(in crate::protect) fn too_large(most: usize) -> Refusal {
 }
 
 impl Other {
-    /// What becomes of a body that can't be looked into.
-    pub(in crate::protect) fn judge(self) -> Result<(), Refusal> {
+    /// What becomes of a body that can't be looked into: it passes, or is refused by `code`.
+    pub(in crate::protect) fn judge(self, code: &'static Code) -> Result<(), Refusal> {
         match self {
             Self::Pass => Ok(()),
-            Self::Refuse => Err(Refusal::new(&TYPE)),
+            Self::Refuse => Err(Refusal::new(code)),
         }
     }
 }
 
-/// Whether a body says of itself, once, that it is JSON as it stands.
-fn is_json(request: &Request) -> bool {
-    let mut types = request.headers.all(Known::ContentType);
-    let (Some(only), None) = (types.next(), types.next()) else { return false };
-    let kind = only.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    let json = kind.eq_ignore_ascii_case(b"application/json")
-        || kind.len() > 5 && kind.to_ascii_lowercase().ends_with(b"+json");
-    json && !request.headers.has(Known::ContentEncoding)
+impl Format {
+    /// Whether a body says of itself, once, that it is of this format as it stands.
+    fn is_that_of(self, request: &Request) -> bool {
+        let mut types = request.headers.all(Known::ContentType);
+        let (Some(only), None) = (types.next(), types.next()) else { return false };
+        let kind = only.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let kind = kind.to_ascii_lowercase();
+        let (names, suffix): (&[&[u8]], &[u8]) = match self {
+            Self::Json => (&[b"application/json"], b"+json"),
+            Self::Xml => (&[b"application/xml", b"text/xml"], b"+xml"),
+        };
+        let fits =
+            names.contains(&kind.as_slice()) || kind.len() > suffix.len() && kind.ends_with(suffix);
+        fits && !request.headers.has(Known::ContentEncoding)
+    }
 }

@@ -40,7 +40,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::mode::Mode;
-use crate::protect::body::{self, Other, Seen};
+use crate::protect::body::{self, Format, Other, Seen};
 use walk::{Bad, Bounds, Broken};
 
 pub(crate) static KIND: PolicyKind = PolicyKind {
@@ -188,7 +188,7 @@ fn compile(
 
 impl Policy for JsonThreat {
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
-        if let Some(seen) = body::at_hand(&exchange.request, self.most) {
+        if let Some(seen) = body::at_hand(&exchange.request, Format::Json, self.most) {
             let said = self.judge(seen);
             return Step::Done(self.mode.settle(exchange, said));
         }
@@ -208,9 +208,9 @@ impl JsonThreat {
     fn judge(&self, seen: Seen) -> Result<(), Refusal> {
         let body = match seen {
             Seen::Nothing => return Ok(()),
-            Seen::Other => return self.other.judge(),
+            Seen::Other => return self.other.judge(&body::TYPE),
             Seen::TooLarge => return Err(body::too_large(self.most)),
-            Seen::Json(body) => body,
+            Seen::Whole(body) => body,
         };
         walk::check(&body, &self.bounds, &self.hasher).map_err(|bad| match bad {
             Bad::Form(why) => Refusal::new(&body::UNREADABLE).detail(why),

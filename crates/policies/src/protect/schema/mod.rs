@@ -53,7 +53,7 @@ use serde_json::Value;
 
 use self::settings::Settings;
 use crate::mode::Mode;
-use crate::protect::body::{self, Other, Seen};
+use crate::protect::body::{self, Format, Other, Seen};
 use crate::protect::validator::Validator;
 use crate::strict_json;
 
@@ -122,7 +122,7 @@ fn compile(
 impl Policy for Schema {
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
         let request = &mut exchange.request;
-        if let Some(seen) = body::at_hand(request, self.most) {
+        if let Some(seen) = body::at_hand(request, Format::Json, self.most) {
             let said = self.judge(request.method, seen);
             return Step::Done(self.mode.settle(exchange, said));
         }
@@ -145,9 +145,9 @@ impl Schema {
                 let needed = matches!(method, Method::Post | Method::Put | Method::Patch);
                 return if needed && !self.optional { Err(Refusal::new(&MISSING)) } else { Ok(()) };
             }
-            Seen::Other => return self.other.judge(),
+            Seen::Other => return self.other.judge(&body::TYPE),
             Seen::TooLarge => return Err(body::too_large(self.most)),
-            Seen::Json(body) => body,
+            Seen::Whole(body) => body,
         };
         let value = strict_json::value(&body, DEPTH)
             .map_err(|error| Refusal::new(&body::UNREADABLE).detail(error.to_string()))?;
