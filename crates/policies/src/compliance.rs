@@ -117,6 +117,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "xml_threat",
             "schema",
             "contract",
+            "graphql",
             "patterns",
             "jwks",
             "header",

@@ -86,6 +86,7 @@ mod protect {
     mod validator;
 
     pub(crate) mod contract;
+    pub(crate) mod graphql;
     pub(crate) mod json_threat;
     pub(crate) mod patterns;
     pub(crate) mod schema;
@@ -146,6 +147,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &protect::xml_threat::KIND,      // XML within bounds, and without a DTD
     &protect::schema::KIND,          // bodies that fit a JSON Schema
     &protect::contract::KIND,        // what an OpenAPI document has
+    &protect::graphql::KIND,         // how much a query may ask for
     &protect::patterns::KIND,        // what looks like an attack
     &reply::jwks::KIND,              // the keys that identity_jwt signs with
     &transform::header::KIND,        // set, add, remove header fields

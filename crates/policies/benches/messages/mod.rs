@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use policy::message::{Body, Known};
+use policy::message::{Body, Known, Method};
 use policy::{RouteFacts, RouteNames};
 use serde_json::{Value, json};
 
@@ -55,6 +55,19 @@ pub fn report_all(base: f64) {
         assert!(exchange.note.is_none(), "the body fits");
     });
     report(&format!("schema, {} bytes of JSON", body.len()), cost - base);
+
+    let graphql = Bench::new("graphql", &json!({}));
+    let query = "query Q($n: Int = 10) { users(first: $n) { id name ...F } } fragment F on User { orders(first: 5) { id total lines { article quantity } } }";
+    let body = Bytes::from(json!({ "query": query, "variables": { "n": 20 } }).to_string());
+    let cost = time(|exchange| {
+        ready(exchange);
+        exchange.request.method = Method::Post;
+        exchange.request.headers.append_known(Known::ContentType, "application/json");
+        exchange.request.body = Body::Full(body.clone());
+        graphql.run(exchange);
+        assert!(exchange.note.is_none(), "it asks for little");
+    });
+    report(&format!("graphql, {} bytes", body.len()), cost - base);
 
     let patterns = Bench::new("patterns", &json!({}));
     let cost = time(|exchange| {

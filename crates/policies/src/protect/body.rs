@@ -117,7 +117,7 @@ impl Other {
 
 impl Format {
     /// Whether a body says of itself, once, that it is of this format as it stands.
-    fn is_that_of(self, request: &Request) -> bool {
+    pub(in crate::protect) fn is_that_of(self, request: &Request) -> bool {
         let mut types = request.headers.all(Known::ContentType);
         let (Some(only), None) = (types.next(), types.next()) else { return false };
         let kind = only.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
