@@ -83,6 +83,8 @@ mod limit {
 /// What is malformed or hostile.
 mod protect {
     mod body;
+    #[cfg(test)]
+    mod faults;
     mod validator;
 
     pub(crate) mod contract;

@@ -1,5 +1,7 @@
 //! What `$ref` may lead to.
 
+#![allow(non_snake_case, reason = "tests carry their number in the list of faults")]
+
 use gateward_contract::Direction;
 
 use crate::{read, said, schema};
@@ -72,4 +74,31 @@ fn references_in_a_circle_end() {
     let contract = read(&[("a.yaml", &tree)]).unwrap();
     let made = schema(&contract, Direction::Request);
     assert_eq!(made["$defs"].as_object().unwrap().len(), 2, "{made}");
+}
+
+/// Aliases, paths, nesting and references have a bound, and nothing is fetched.
+///
+/// Seen to fail: without the bound on operations.
+#[test]
+fn fa_F05_documents_made_to_hurt_are_refused() {
+    let refused = |text: &str| {
+        let problems = read(&[("a.yaml", text)]).map(|_| ()).unwrap_err();
+        said(&problems)
+    };
+    let laughs = "openapi: 3.0.0\na: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned()
+        + &(1..9)
+            .map(|n| {
+                let (this, last) = (char::from(b'a' + n), char::from(b'a' + n - 1));
+                format!("{this}: &{this} [{}*{last}]\n", format!("*{last}, ").repeat(9))
+            })
+            .collect::<String>();
+    assert!(refused(&laughs).contains("line "), "{}", refused(&laughs));
+    let paths: String = (0..100_000).map(|n| format!("  /{n}: {{ get: {{}} }}\n")).collect();
+    let many = refused(&format!("openapi: 3.0.0\npaths:\n{paths}"));
+    assert!(many.contains("more than 20000 operations"), "{many}");
+    let deep = format!("{{\"openapi\":\"3.0.0\",\"paths\":{}", "[".repeat(100_000));
+    assert!(refused(&deep).contains("deep"), "{}", refused(&deep));
+    let circle = "openapi: 3.0.0\npaths: { /: { $ref: \"#/paths/~1\" } }";
+    assert!(refused(circle).contains("without an end"));
+    assert!(wrong("http://127.0.0.1:1/a.yaml").contains("nothing is fetched"));
 }

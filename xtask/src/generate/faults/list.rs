@@ -32,6 +32,7 @@ pub const SECTIONS: &[Section] = &[
     Section { title: "B. HTTP/2", cases: HTTP2 },
     Section { title: "D. Trust in paths, hosts and header fields", cases: TRUST },
     Section { title: "E. Who may call", cases: CALLERS },
+    Section { title: "F. Outbound calls, content, cache", cases: CONTENT },
     Section { title: "G. Clients that use up what there is", cases: EXHAUSTION },
     Section { title: "H. WebSocket, gRPC, server-sent events, TCP", cases: STREAMS },
     Section { title: "I. Upstreams that fail or lie", cases: UPSTREAMS },
@@ -172,6 +173,25 @@ const CALLERS: &[Case] = &[
     case("E29", "the same API by WebSocket, gRPC and HTTP/2"),
     case("E30", "origins that are reflected, null, or not allowed"),
     case("E31", "addresses in odd forms"),
+];
+
+const CONTENT: &[Case] = &[
+    later("F01", "URLs of tenants that lead inside", "nobody but operators writes URLs yet"),
+    later("F02", "names that change their address between two looks", "as F01"),
+    later("F03", "servers beside the request's way that redirect, drip or never end", "as F01"),
+    later("F04", "upstreams chosen by what a request says", "none is: upstreams are written"),
+    case("F05", "OpenAPI documents made to hurt whoever imports them"),
+    later("F06", "cached answers that others get", "there is no cache yet"),
+    later("F07", "fields that poison a cache", "there is no cache yet"),
+    later("F08", "private pages cached as files", "there is no cache yet"),
+    later("F09", "what must not be cached", "there is no cache yet"),
+    later("F10", "many who wait for one cold key", "there is no cache yet"),
+    later("F11", "ranges by the thousand", "there is no cache yet; ranges go to the upstream"),
+    case("F12", "compressed bodies that grow without bound"),
+    later("F13", "compressed responses of a hostile upstream", "responses are not transformed yet"),
+    case("F14", "JSON and XML made to hurt whoever reads it"),
+    case("F15", "regular expressions that take for ever"),
+    case("F16", "GraphQL that asks for everything at once"),
 ];
 
 const EXHAUSTION: &[Case] = &[

@@ -52,6 +52,10 @@ fn route(number: u32, path: &str) -> RouteFacts {
     RouteFacts { number: 0, names: Arc::new(names), values: [(0, end)].into_iter().collect() }
 }
 
+/// Types of bodies.
+const KINDS: &[&str] =
+    &["application/json", "application/x-www-form-urlencoded", "text/plain", "image/png", "", ";"];
+
 proptest! {
     #[test]
     fn no_request_and_no_response_make_it_panic(
@@ -61,9 +65,7 @@ proptest! {
             "(%[0-9a-fA-F]{0,2}|[a-z0-9,|{\\[\"+.]){0,6}&?){0,6}",
         ),
         body in "(\\{|\\[|article|quantity|tags|[a-z\"=&:,0-9%+\\[\\]]){0,20}",
-        kind in proptest::sample::select(vec![
-            "application/json", "application/x-www-form-urlencoded", "text/plain", "image/png", "", ";",
-        ]),
+        kind in proptest::sample::select(KINDS.to_vec()),
     ) {
         let settings = json!({ "file": "orders.yaml", "responses": { "mode": "refuse" } });
         let policy = bench().compile(&KIND, &settings).unwrap();
