@@ -103,6 +103,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "rate",
             "quota",
             "concurrency",
+            "spike",
             "json_threat",
             "schema",
             "jwks",

@@ -79,6 +79,7 @@ mod limit {
     pub(crate) mod concurrency;
     pub(crate) mod quota;
     pub(crate) mod rate;
+    pub(crate) mod spike;
 }
 /// What is malformed or hostile.
 mod protect {
@@ -138,6 +139,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &limit::rate::KIND,              // how many calls in a window
     &limit::quota::KIND,             // how much in a month
     &limit::concurrency::KIND,       // how many calls at once
+    &limit::spike::KIND,             // how evenly they come
     &protect::json_threat::KIND,     // JSON within bounds
     &protect::schema::KIND,          // bodies that fit a JSON Schema
     &reply::jwks::KIND,              // the keys that identity_jwt signs with
