@@ -104,6 +104,7 @@ fn the_table_stands_in_the_order_policies_run() {
             "quota",
             "concurrency",
             "spike",
+            "bandwidth",
             "json_threat",
             "schema",
             "jwks",

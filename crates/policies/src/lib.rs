@@ -74,8 +74,10 @@ mod authorize {
 mod limit {
     mod by;
     mod charge;
+    mod keyed;
     mod report;
 
+    pub(crate) mod bandwidth;
     pub(crate) mod concurrency;
     pub(crate) mod quota;
     pub(crate) mod rate;
@@ -140,6 +142,7 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &limit::quota::KIND,             // how much in a month
     &limit::concurrency::KIND,       // how many calls at once
     &limit::spike::KIND,             // how evenly they come
+    &limit::bandwidth::KIND,         // how many bytes a second
     &protect::json_threat::KIND,     // JSON within bounds
     &protect::schema::KIND,          // bodies that fit a JSON Schema
     &reply::jwks::KIND,              // the keys that identity_jwt signs with

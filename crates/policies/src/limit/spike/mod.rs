@@ -106,7 +106,7 @@ fn compile(
     let limits = settings.limits(at).map_err(|bad| problems.extend(bad)).ok();
     let (Some(by), Some(limits)) = (by, limits) else { return Err(problems) };
     let kept = format!("spike {} {by}", cx.id);
-    let table = cx.carry.keep(&kept, Table::new);
+    let table = cx.carry.keep(&kept, Table::default);
     Ok(Arc::new(Spike { by, missing: settings.missing, limits, table }))
 }
 

@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::pace::Pace;
-use super::table::{KEYS_MAX, Limits};
+use super::table::Limits;
 use crate::limit::by::{Missing, Written};
+use crate::limit::keyed::KEYS_MAX;
 
 /// Longest that a request may have to wait.
 const WAIT_MAX: Duration = Duration::from_secs(60);

@@ -2,30 +2,14 @@
 //! a line has a timer; whoever is behind it is woken when the line moves up, also because somebody
 //! left. Knows no HTTP. Times are nanoseconds on the monotonic clock.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::collections::VecDeque;
+use std::hash::Hash;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use rustc_hash::FxBuildHasher;
-
 use super::pace::Pace;
-
-/// Shards of a table: what different cores ask for rarely meets.
-const SHARDS: usize = 16;
-
-/// Most keys that can be told apart.
-pub(super) const KEYS_MAX: usize = 1 << 24;
-
-/// Lines of a shard below which none is looked for that could go.
-const FEW: usize = 64;
-
-/// Time between two looks through a shard that is full, so that a flood pays for few of them.
-const LOOK_EVERY: u64 = 100_000_000;
-
-/// The line of those that there is no line for. No key's hash is expected to be this.
-const SHARED: u64 = 0;
+use crate::limit::keyed::{Entry, Keyed, Spot};
 
 /// How a line moves, and how long lines may be.
 #[derive(Clone, Copy, Debug)]
@@ -41,21 +25,11 @@ pub(super) struct Limits {
     pub keys: usize,
 }
 
-/// Lines by keyed hashes of the keys; nobody outside can find two with the same.
-#[derive(Debug)]
-pub(super) struct Table {
-    shards: [Mutex<Shard>; SHARDS],
-    hasher: RandomState,
-    waiting: AtomicUsize,
-}
-
+/// The lines.
 #[derive(Debug, Default)]
-struct Shard {
-    lines: HashMap<u64, Line, FxBuildHasher>,
-    /// With as many lines as this, those that nothing is lost with go.
-    look_at: usize,
-    /// But not before this moment.
-    look_after: u64,
+pub(super) struct Table {
+    lines: Keyed<Line>,
+    waiting: AtomicUsize,
 }
 
 /// A key's line.
@@ -98,46 +72,54 @@ pub(super) enum Turn {
 pub(super) struct Place {
     table: Arc<Table>,
     pace: Pace,
-    shard: usize,
-    key: u64,
+    line: Spot,
     ticket: u64,
 }
 
+/// What becomes of one who comes, by its line alone.
+enum Start {
+    Goes,
+    /// With this ticket.
+    Waits(u64),
+    TooEarly(u64),
+    Full(u64),
+}
+
 impl Table {
-    /// A table in which nobody waits.
-    pub(super) fn new() -> Self {
-        Self {
-            shards: Default::default(),
-            hasher: RandomState::new(),
-            waiting: AtomicUsize::new(0),
+    /// What becomes of one of `key` that comes now.
+    pub(super) fn arrive(self: &Arc<Self>, key: impl Hash, limits: &Limits, now: u64) -> Arrival {
+        let hash = self.lines.hash(key);
+        let started = self.lines.open(hash, limits.keys, now, |line| self.start(line, limits, now));
+        match started {
+            Some((Start::Goes, _)) => Arrival::Goes,
+            Some((Start::Waits(ticket), line)) => {
+                Arrival::Waits(Place { table: self.clone(), pace: limits.pace, line, ticket })
+            }
+            Some((Start::TooEarly(after), _)) => Arrival::TooEarly(after),
+            Some((Start::Full(after), _)) => Arrival::Full(after),
+            None => Arrival::Full(0),
         }
     }
 
-    /// What becomes of one of `key` that comes now.
-    pub(super) fn arrive(self: &Arc<Self>, key: impl Hash, limits: &Limits, now: u64) -> Arrival {
-        let key = self.hasher.hash_one(key);
-        let number = (key >> 32) as usize % SHARDS;
-        let Some(mut shard) = self.shard(number) else { return Arrival::Full(0) };
-        let key = shard.key(key, limits, now);
-        let line = shard.lines.entry(key).or_default();
+    fn start(&self, line: &mut Line, limits: &Limits, now: u64) -> Start {
         let pace = limits.pace;
         line.due = pace.clamped(line.due, now);
         let before = line.waiting.len();
         let wait = pace.opens_after(line.due, now, before).saturating_sub(now);
         if before == 0 && wait == 0 {
             line.due = pace.gone(line.due, now, false);
-            return Arrival::Goes;
+            return Start::Goes;
         }
         if wait > limits.wait {
-            return Arrival::TooEarly(wait - limits.wait);
+            return Start::TooEarly(wait - limits.wait);
         }
         if before >= limits.queue || !self.enter(before, limits.all) {
-            return Arrival::Full(pace.opens(line.due).saturating_sub(now));
+            return Start::Full(pace.opens(line.due).saturating_sub(now));
         }
         let ticket = line.tickets;
         line.tickets += 1;
         line.waiting.push_back((ticket, Waker::noop().clone()));
-        Arrival::Waits(Place { table: self.clone(), pace, shard: number, key, ticket })
+        Start::Waits(ticket)
     }
 
     /// Takes one of `all` places, for a line in which `before` wait. No line may have more of them
@@ -149,27 +131,11 @@ impl Table {
         };
         self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_ok()
     }
-
-    fn shard(&self, number: usize) -> Option<MutexGuard<'_, Shard>> {
-        let shard = self.shards.get(number)?;
-        Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
-impl Shard {
-    /// What the line for `key` is found by. Where there is none and no room for one, that is the
-    /// line of all such keys.
-    fn key(&mut self, key: u64, limits: &Limits, now: u64) -> u64 {
-        let most = limits.keys.div_ceil(SHARDS);
-        if self.lines.contains_key(&key) {
-            return key;
-        }
-        if self.lines.len() >= self.look_at && now >= self.look_after {
-            self.lines.retain(|_, line| !line.waiting.is_empty() || line.due > now);
-            self.look_at = self.lines.len().saturating_mul(2).max(FEW).min(most);
-            self.look_after = now.saturating_add(LOOK_EVERY);
-        }
-        if self.lines.len() < most { key } else { SHARED }
+impl Entry for Line {
+    fn is_blank(&self, now: u64) -> bool {
+        self.waiting.is_empty() && self.due <= now
     }
 }
 
@@ -196,28 +162,30 @@ impl Place {
     }
 
     fn turn_in_line(&self, now: u64, waker: &Waker) -> (Turn, Option<Waker>) {
-        // It has no place only after it went.
-        let Some(mut shard) = self.table.shard(self.shard) else { return (Turn::Goes, None) };
-        let Some(line) = shard.lines.get_mut(&self.key) else { return (Turn::Goes, None) };
-        let Some(place) = line.find(self.ticket) else { return (Turn::Goes, None) };
-        let opens = self.pace.opens(line.due);
-        if place == 0 && now >= opens {
-            line.due = self.pace.gone(line.due, now, true);
-            self.table.waiting.fetch_sub(1, Ordering::AcqRel);
-            return (Turn::Goes, line.remove(place));
-        }
-        if let Some((_, known)) = line.waiting.get_mut(place) {
-            known.clone_from(waker);
-        }
-        (if place == 0 { Turn::At(opens) } else { Turn::Behind }, None)
+        // A line is kept while somebody waits there; who is not there any more went.
+        let turn = self.table.lines.again(self.line, |line| {
+            let place = line.find(self.ticket)?;
+            let opens = self.pace.opens(line.due);
+            if place == 0 && now >= opens {
+                line.due = self.pace.gone(line.due, now, true);
+                self.table.waiting.fetch_sub(1, Ordering::AcqRel);
+                return Some((Turn::Goes, line.remove(place)));
+            }
+            if let Some((_, known)) = line.waiting.get_mut(place) {
+                known.clone_from(waker);
+            }
+            Some((if place == 0 { Turn::At(opens) } else { Turn::Behind }, None))
+        });
+        turn.flatten().unwrap_or((Turn::Goes, None))
     }
 
     fn leave(&self) -> Option<Waker> {
-        let mut shard = self.table.shard(self.shard)?;
-        let line = shard.lines.get_mut(&self.key)?;
-        let place = line.find(self.ticket)?;
-        self.table.waiting.fetch_sub(1, Ordering::AcqRel);
-        line.remove(place)
+        let left = self.table.lines.again(self.line, |line| {
+            let place = line.find(self.ticket)?;
+            self.table.waiting.fetch_sub(1, Ordering::AcqRel);
+            line.remove(place)
+        });
+        left.flatten()
     }
 }
 

@@ -7,33 +7,7 @@ use base::Clock;
 use serde_json::json;
 
 use super::*;
-use crate::harness::{Bench, exchange};
-
-/// Timers that are looked at whenever somebody polls.
-#[derive(Clone, Debug)]
-struct Hands(Clock);
-
-struct Moment(Clock, Instant);
-
-impl Timers for Hands {
-    fn now(&self) -> Instant {
-        self.0.now()
-    }
-
-    fn timer(self: Rc<Self>, at: Instant) -> Box<dyn Timer> {
-        Box::new(Moment(self.0.clone(), at))
-    }
-}
-
-impl Timer for Moment {
-    fn set(&mut self, at: Instant) {
-        self.1 = at;
-    }
-
-    fn poll(&mut self, _: &mut Context<'_>) -> Poll<()> {
-        if self.0.now() >= self.1 { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
+use crate::harness::{Bench, Hands, exchange};
 
 fn timed(clock: &Clock) -> Exchange {
     let mut exchange = exchange();
