@@ -154,7 +154,11 @@ impl Core {
                 x.client = connection.peer_ip();
                 x
             }
-            None => Box::new(Exchange::new(connection.clone(), self.number)),
+            None => {
+                let mut x = Box::new(Exchange::new(connection.clone(), self.number));
+                x.timers = Some(self.timers.clone());
+                x
+            }
         };
         x.started = self.timers.now();
         x.wall = self.clock.wall();

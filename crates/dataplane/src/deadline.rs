@@ -3,6 +3,7 @@
 //! fires before the deadline it then guards.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -76,6 +77,32 @@ impl Timers {
     /// `at` on the runtime's clock.
     fn moment(&self, at: Instant) -> tokio::time::Instant {
         tokio::time::Instant::now() + at.since(self.now())
+    }
+}
+
+impl policy::Timers for Timers {
+    fn now(&self) -> Instant {
+        Self::now(self)
+    }
+
+    fn timer(self: Rc<Self>, at: Instant) -> Box<dyn policy::Timer> {
+        Box::new(Deadline { timers: self, at: Some(at), timer: None })
+    }
+}
+
+impl policy::Timer for Deadline {
+    fn set(&mut self, at: Instant) {
+        Self::set(self, at);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Self::poll(self, cx)
+    }
+}
+
+impl fmt::Debug for Timers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Timers")
     }
 }
 

@@ -82,6 +82,8 @@ fn uses() -> Vec<(&'static str, Value)> {
         ("api_key", json!({ "header": "x-api-key", "query": "key" })),
         ("schedule", json!({ "zone": "Europe/Berlin", "deny": [{ "days": ["sun"] }] })),
         ("rate", json!({ "limit": 1_000_000, "window": "1s", "by": "client" })),
+        ("spike", json!({ "limit": 1_000_000_000, "window": "1s", "burst": 1_000_000 })),
+        ("bandwidth", json!({ "request": "1GiB", "response": "1GiB" })),
         ("any_of", json!({ "policies": [{ "api_key": { "header": "x-a" } }, { "api_key": {} }] })),
         ("optional", json!({ "policy": { "api_key": {} } })),
         ("anonymous", json!({})),

@@ -113,6 +113,8 @@ fn the_table_stands_in_the_order_policies_run() {
             "rate",
             "quota",
             "concurrency",
+            "spike",
+            "bandwidth",
             "json_threat",
             "xml_threat",
             "schema",

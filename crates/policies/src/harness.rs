@@ -1,12 +1,14 @@
 //! Drives policies in unit tests without an engine.
 
+use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use base::{Pointer, Problems};
+use base::{Clock, Instant, Pointer, Problems};
 use futures_util::FutureExt;
 use policy::{
     Application, Carry, Compile, Connection, Directory, Exchange, Flow, Key, Policy, PolicyKind,
-    Refusal, Step,
+    Refusal, Step, Timer, Timers,
 };
 use serde_json::Value;
 
@@ -90,6 +92,33 @@ pub(crate) fn exchange() -> Exchange {
     let mut exchange = Exchange::new(Arc::new(connection), 0);
     exchange.request.target.path = "/".into();
     exchange
+}
+
+/// Timers that are looked at whenever somebody polls.
+#[derive(Clone, Debug)]
+pub(crate) struct Hands(pub(crate) Clock);
+
+/// A moment on it.
+struct Moment(Clock, Instant);
+
+impl Timers for Hands {
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn timer(self: Rc<Self>, at: Instant) -> Box<dyn Timer> {
+        Box::new(Moment(self.0.clone(), at))
+    }
+}
+
+impl Timer for Moment {
+    fn set(&mut self, at: Instant) {
+        self.1 = at;
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        if self.0.now() >= self.1 { Poll::Ready(()) } else { Poll::Pending }
+    }
 }
 
 /// What a step says; it waits for nothing but servers that answer at once.

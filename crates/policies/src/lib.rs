@@ -74,11 +74,14 @@ mod authorize {
 mod limit {
     mod by;
     mod charge;
+    mod keyed;
     mod report;
 
+    pub(crate) mod bandwidth;
     pub(crate) mod concurrency;
     pub(crate) mod quota;
     pub(crate) mod rate;
+    pub(crate) mod spike;
 }
 /// What is malformed or hostile.
 mod protect {
@@ -145,6 +148,8 @@ pub static REGISTRY: policy::Registry = policy::Registry::new(&[
     &limit::rate::KIND,              // how many calls in a window
     &limit::quota::KIND,             // how much in a month
     &limit::concurrency::KIND,       // how many calls at once
+    &limit::spike::KIND,             // how evenly they come
+    &limit::bandwidth::KIND,         // how many bytes a second
     &protect::json_threat::KIND,     // JSON within bounds
     &protect::xml_threat::KIND,      // XML within bounds, and without a DTD
     &protect::schema::KIND,          // bodies that fit a JSON Schema

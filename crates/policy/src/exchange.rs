@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use base::{Instant, RequestId, SpanId, TraceId};
 use smallvec::SmallVec;
 
 use crate::message::{Headers, Request, Response};
-use crate::{Caller, Code, Credential, Plan};
+use crate::{Caller, Code, Credential, Plan, Timers};
 
 /// One request and its response. Facts are typed fields, each written by one place and read by
 /// many.
@@ -29,6 +30,8 @@ pub struct Exchange {
     pub trace: TraceContext,
     /// The core it runs on.
     pub core: usize,
+    /// The clock of that core, for policies that wait; none where no engine runs it.
+    pub timers: Option<Rc<dyn Timers>>,
     /// When it came, monotonic.
     pub started: Instant,
     /// When it came, since 1970.
@@ -84,6 +87,7 @@ impl Exchange {
             id: RequestId::default(),
             trace: TraceContext::default(),
             core,
+            timers: None,
             started: Instant::default(),
             wall: Duration::ZERO,
             answered: Instant::default(),
@@ -287,6 +291,8 @@ pub struct UpstreamFacts {
 /// How long what took; zero where it did not happen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
+    /// Waiting for its turn, where a policy has requests queue.
+    pub queued: Duration,
     /// Connecting to the endpoint, of the last try.
     pub connect: Duration,
     /// From the last try's start to the first byte of the response.

@@ -24,6 +24,7 @@ mod policy;
 mod refusal;
 mod remote;
 mod step;
+mod timer;
 
 pub use caller::{Application, Caller, Grant, Standing};
 pub use compile::{Carry, Compile, World};
@@ -44,3 +45,4 @@ pub use policy::Policy;
 pub use refusal::{Code, Fault, Refusal, Violation, codes};
 pub use remote::{Answer, Call, Chore, Remote, Unanswered};
 pub use step::{Flow, Step};
+pub use timer::{Timer, Timers};

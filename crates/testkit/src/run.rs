@@ -68,17 +68,20 @@ fn run(case: &Case, registry: &Registry) -> Result<(), String> {
         let servers = Servers::default();
         let gateway = Gateway::start(&document, registry, &servers)?;
         let mut client = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let mut meanwhile = Duration::ZERO;
         for step in &case.steps {
             match step {
                 Step::Advance(by) => gateway.advance(*by),
+                Step::Meanwhile(by) => meanwhile = *by,
                 Step::Client(address) => client = *address,
                 Step::Call(call) => {
                     for _ in 0..call.times {
-                        let one = one(call, &gateway, &upstream, &servers, client);
+                        let one = one(call, &gateway, &upstream, &servers, (client, meanwhile));
                         let outcome = tokio::time::timeout(PATIENCE, one).await;
                         let outcome = outcome.unwrap_or_else(|_| Err("no answer came".into()));
                         outcome.map_err(|error| format!("line {}: {error}", call.line))?;
                     }
+                    meanwhile = Duration::ZERO;
                 }
             }
         }
@@ -91,11 +94,11 @@ async fn one(
     gateway: &Gateway,
     upstream: &Upstream,
     servers: &Servers,
-    client: IpAddr,
+    (client, meanwhile): (IpAddr, Duration),
 ) -> Result<(), String> {
     upstream.answer(&call.answer);
     servers.answer(servers::written(&call.told));
-    let response = gateway.call(&call.request, client).await;
+    let response = gateway.call(&call.request, client, meanwhile).await;
     let response = response.ok_or("the connection ended without an answer")?;
     let status = response.start.split(' ').nth(1).unwrap_or_default().to_owned();
     check("the answer", &call.response, &status, &response)?;

@@ -40,6 +40,7 @@
 //! | `$ text`, `$ !text` | a text that the access log's new lines have in them, or not |
 //! | `$ {…}`, `$ nothing` | the whole line; that there is none |
 //! | `~ advance 1s` | moves the clock |
+//! | `~ meanwhile 1s` | moves it when the next request is under way and all that could run has |
 //! | `~ client 192.0.2.7` | who sends from here on |
 
 mod parse;
@@ -67,6 +68,8 @@ pub struct Case {
 pub enum Step {
     /// The clock moves.
     Advance(Duration),
+    /// The clock moves when the next request is under way.
+    Meanwhile(Duration),
     /// Requests come from here from now on.
     Client(IpAddr),
     /// A request, and what is expected.

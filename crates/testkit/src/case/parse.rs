@@ -81,10 +81,13 @@ fn marked(line: &str) -> Option<(char, &str)> {
 fn order(text: &str) -> Result<Step, String> {
     match text.split_once(' ') {
         Some(("advance", time)) => Ok(Step::Advance(time.parse::<Span>()?.get())),
+        Some(("meanwhile", time)) => Ok(Step::Meanwhile(time.parse::<Span>()?.get())),
         Some(("client", address)) => {
             address.parse().map(Step::Client).map_err(|_| format!("`{address}` is no address"))
         }
-        _ => Err(format!("`{text}` is no order; there are `advance 1s` and `client 192.0.2.7`")),
+        _ => Err(format!(
+            "`{text}` is no order; there are `advance 1s`, `meanwhile 1s` and `client 192.0.2.7`"
+        )),
     }
 }
 

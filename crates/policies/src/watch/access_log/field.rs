@@ -46,6 +46,7 @@ fields! {
     Note = "note",
     Complete = "complete",
     Duration = "duration_ms",
+    Queued = "queued_ms",
     BytesIn = "bytes_in",
     BytesOut = "bytes_out",
     Api = "api",
@@ -81,7 +82,7 @@ impl Field {
             Self::Status | Self::Code | Self::Note | Self::Complete | Self::Duration => {
                 self.write_outcome(line, exchange);
             }
-            Self::BytesIn | Self::BytesOut => self.write_outcome(line, exchange),
+            Self::Queued | Self::BytesIn | Self::BytesOut => self.write_outcome(line, exchange),
             Self::Api | Self::Version | Self::Route => self.write_names(line, exchange),
             Self::Application | Self::Organization | Self::Credential => {
                 self.write_names(line, exchange);
@@ -148,6 +149,9 @@ impl Field {
             Self::Note => maybe(line, key, exchange.note.as_deref()),
             Self::Complete if !exchange.complete => line.bool(key, false),
             Self::Duration => line.millis(key, exchange.times.total),
+            Self::Queued if !exchange.times.queued.is_zero() => {
+                line.millis(key, exchange.times.queued);
+            }
             Self::BytesIn => line.number(key, exchange.bytes_in),
             Self::BytesOut => line.number(key, exchange.bytes_out),
             _ => {}

@@ -28,6 +28,7 @@
 //! | `note` | what the refusal has to say for operators |
 //! | `complete` | false where the response broke off |
 //! | `duration_ms` | from the request's head to the response's end |
+//! | `queued_ms` | how much of it the request waited for its turn, where a policy had it queue |
 //! | `bytes_in` `bytes_out` | bytes of the request's and the response's body |
 //! | `api` `version` `route` | what matched |
 //! | `application` `organization` `credential` | the caller |
