@@ -105,8 +105,8 @@ fn split(server: &str) -> (Option<&str>, String) {
         path => path.to_owned(),
     };
     // The document's own scheme, which is unknown here.
-    if server.starts_with("//") {
-        let (_, rest) = server[2..].split_at(server[2..].find('/').unwrap_or(server.len() - 2));
+    if let Some(server) = server.strip_prefix("//") {
+        let (_, rest) = server.split_at(server.find('/').unwrap_or(server.len()));
         return (None, path(rest));
     }
     let scheme = ["https://", "http://"].iter().find(|scheme| server.starts_with(**scheme));

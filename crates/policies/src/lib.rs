@@ -86,8 +86,6 @@ mod limit {
 /// What is malformed or hostile.
 mod protect {
     mod body;
-    #[cfg(test)]
-    mod faults;
     mod validator;
 
     pub(crate) mod contract;

@@ -131,3 +131,6 @@ impl Format {
         fits && !request.headers.has(Known::ContentEncoding)
     }
 }
+
+#[cfg(test)]
+mod faults;

@@ -105,9 +105,12 @@ fn document_types_and_entities_are_never_taken() {
     }
 }
 
+/// Where a bound stands.
+type Field = fn(&mut Bounds) -> &mut usize;
+
 #[test]
 fn each_bound_holds_to_the_last_and_stops_at_the_next() {
-    let cases: [(Broken, String, fn(&mut Bounds) -> &mut usize, usize); 8] = [
+    let cases: [(Broken, String, Field, usize); 8] = [
         (Broken::Depth, "<a><b><c/></b></a>".into(), |it| &mut it.depth, 3),
         (Broken::Elements, "<a><b/><b/><c><d/></c></a>".into(), |it| &mut it.elements, 5),
         (Broken::Children, "<a><b/><b/><c><d/></c></a>".into(), |it| &mut it.children, 3),
