@@ -46,8 +46,11 @@ pub(in crate::protect) enum Other {
 pub(in crate::protect) enum Seen {
     /// There is none.
     Nothing,
-    /// It is of another format by what it says of itself, or compressed.
+    /// It is of another format by what it says of itself.
     Other,
+    /// It is what is looked for, but compressed: what stands in it can't be seen. It never passes,
+    /// or whatever is refused would pass by being compressed.
+    Compressed,
     /// It is longer than is looked at.
     TooLarge,
     /// All of it, which is what is looked for by what it says of itself.
@@ -72,6 +75,9 @@ pub(in crate::protect) fn at_hand(request: &Request, format: Format, most: usize
     }
     if !format.is_that_of(request) {
         return Some(Seen::Other);
+    }
+    if request.headers.has(Known::ContentEncoding) {
+        return Some(Seen::Compressed);
     }
     if length.is_some_and(|length| length > most as u64) {
         return Some(Seen::TooLarge);
@@ -116,7 +122,7 @@ impl Other {
 }
 
 impl Format {
-    /// Whether a body says of itself, once, that it is of this format as it stands.
+    /// Whether a body says of itself, once, that it is of this format.
     pub(in crate::protect) fn is_that_of(self, request: &Request) -> bool {
         let mut types = request.headers.all(Known::ContentType);
         let (Some(only), None) = (types.next(), types.next()) else { return false };
@@ -126,9 +132,7 @@ impl Format {
             Self::Json => (&[b"application/json"], b"+json"),
             Self::Xml => (&[b"application/xml", b"text/xml"], b"+xml"),
         };
-        let fits =
-            names.contains(&kind.as_slice()) || kind.len() > suffix.len() && kind.ends_with(suffix);
-        fits && !request.headers.has(Known::ContentEncoding)
+        names.contains(&kind.as_slice()) || kind.len() > suffix.len() && kind.ends_with(suffix)
     }
 }
 

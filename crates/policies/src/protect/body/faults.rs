@@ -40,10 +40,10 @@ fn refused(
 #[test]
 fn fa_F12_compressed_bodies_are_refused_where_bodies_are_looked_into() {
     for (name, settings, kind) in [
-        ("json_threat", json!({}), "application/json"),
-        ("xml_threat", json!({}), "application/xml"),
-        ("schema", json!({ "schema": true }), "application/json"),
-        ("graphql", json!({}), "application/json"),
+        ("json_threat", json!({ "other_types": "pass" }), "application/json"),
+        ("xml_threat", json!({ "other_types": "pass" }), "application/xml"),
+        ("schema", json!({ "schema": true, "other_types": "pass" }), "application/json"),
+        ("graphql", json!({ "other_types": "pass" }), "application/json"),
         ("patterns", json!({}), "application/json"),
     ] {
         let policy = made(name, &settings);

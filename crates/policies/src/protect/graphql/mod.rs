@@ -25,7 +25,7 @@
 //! is what was sent: the upstream has to take documents of GraphQL as it is specified. Operations
 //! come as JSON by `POST`, as `application/graphql`, or in the query of a `GET`; what comes
 //! otherwise (multipart, WebSocket, a page for people) is refused with 415 unless
-//! `other_types: pass` is written.
+//! `other_types: pass` is written, and what is compressed in any case.
 //!
 //! `persisted` names a file in JSON with all the documents that may be sent, each under its SHA-256
 //! in hexadecimal digits. Callers send the document, or the hash alone as Apollo's clients do
@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base::{Pointer, Problems};
-use policy::message::{Body, Method};
+use policy::message::{Body, Known, Method};
 use policy::{
     Code, Compile, Exchange, Fault, Flow, Phase, Policy, PolicyKind, Posture, Refusal, Stage, Step,
     codes,
@@ -162,6 +162,10 @@ impl Policy for Graphql {
         let said = match (request::form(request), request.body.remaining(), &request.body) {
             _ if request.preflight().is_some() => Ok(()),
             (None, ..) => self.other.judge(&TYPE),
+            // It can't be measured, and must not pass by that.
+            (Some(Form::Json | Form::Plain), ..) if request.headers.has(Known::ContentEncoding) => {
+                Err(Refusal::new(&TYPE))
+            }
             (Some(Form::Get), ..) => {
                 let query = request.target.query.as_deref().unwrap_or_default();
                 self.asked(request::of_query(query), &request.method)

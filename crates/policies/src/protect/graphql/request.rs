@@ -43,7 +43,7 @@ pub(super) fn form(request: &Request) -> Option<Form> {
             query.split('&').any(asks).then_some(Form::Get)
         }
         Method::Post if Format::Json.is_that_of(request) => Some(Form::Json),
-        Method::Post if !request.headers.has(Known::ContentEncoding) => {
+        Method::Post => {
             let mut types = request.headers.all(Known::ContentType);
             let (Some(only), None) = (types.next(), types.next()) else { return None };
             let kind = only.split(|byte| *byte == b';').next().unwrap_or_default();

@@ -18,9 +18,10 @@
 //! Numbers that no double can hold are refused, as is whatever is not JSON (RFC 8259): comments, a
 //! comma too many, a byte order mark, more than one value.
 //!
-//! Bodies of another `Content-Type`, or compressed ones, can't be looked into. They are refused
-//! with 415 unless `other_types: pass` is written; an upstream that reads JSON whatever the type
-//! says would else be reached around this. A request without a body passes.
+//! Bodies of another `Content-Type` can't be looked into. They are refused with 415 unless
+//! `other_types: pass` is written; an upstream that reads JSON whatever the type says would else be
+//! reached around this. JSON that is compressed is refused with 415 in any case. A request without
+//! a body passes.
 //!
 //! With `mode: report` nothing is refused: what would have been stands as `note` in the access log.
 //! Where a `schema` is given, too, it comes second: write this one before it.
@@ -104,7 +105,7 @@ struct Settings {
     /// What becomes of a body that is not as it should be.
     #[serde(default)]
     mode: Mode,
-    /// What becomes of bodies that are not JSON by their `Content-Type`, or compressed.
+    /// What becomes of bodies that are not JSON by their `Content-Type`.
     #[serde(default)]
     other_types: Other,
 }
@@ -209,6 +210,7 @@ impl JsonThreat {
         let body = match seen {
             Seen::Nothing => return Ok(()),
             Seen::Other => return self.other.judge(&body::TYPE),
+            Seen::Compressed => return Err(Refusal::new(&body::TYPE)),
             Seen::TooLarge => return Err(body::too_large(self.most)),
             Seen::Whole(body) => body,
         };

@@ -28,8 +28,8 @@
 //!
 //! The whole body is held back until it is known to fit, at most `max` bytes of it; the upstream
 //! gets it as it came. It must be JSON that two readers can't take for different things: each
-//! member once, nothing behind it, nested at most 64 deep. A body of another `Content-Type`, or a
-//! compressed one, is refused with 415 unless `other_types: pass` is written.
+//! member once, nothing behind it, nested at most 64 deep. A body of another `Content-Type` is
+//! refused with 415 unless `other_types: pass` is written, and compressed JSON in any case.
 //!
 //! A request without a body passes, but for `POST`, `PUT` and `PATCH`, which need `optional: true`
 //! for it. With `mode: report` nothing is refused: what would have been stands as `note` in the
@@ -146,6 +146,7 @@ impl Schema {
                 return if needed && !self.optional { Err(Refusal::new(&MISSING)) } else { Ok(()) };
             }
             Seen::Other => return self.other.judge(&body::TYPE),
+            Seen::Compressed => return Err(Refusal::new(&body::TYPE)),
             Seen::TooLarge => return Err(body::too_large(self.most)),
             Seen::Whole(body) => body,
         };

@@ -42,7 +42,7 @@ pub(super) struct Settings {
     /// Whether a `POST`, `PUT` or `PATCH` may come without a body.
     #[serde(default)]
     pub(super) optional: bool,
-    /// What becomes of bodies that are not JSON by their `Content-Type`, or compressed.
+    /// What becomes of bodies that are not JSON by their `Content-Type`.
     #[serde(default)]
     pub(super) other_types: Other,
     /// Most bytes of a body, all of which is held back until it is known to fit; a longer one is

@@ -19,9 +19,10 @@
 //! XML is of version 1.0, in UTF-8, with its namespaces declared.
 //!
 //! XML is what comes as `application/xml`, `text/xml` or a type that ends in `+xml`, SOAP among
-//! them. Bodies of another `Content-Type`, or compressed ones, can't be looked into. They are
-//! refused with 415 unless `other_types: pass` is written. A request without a body passes. With
-//! `mode: report` nothing is refused: what would have been stands as `note` in the access log.
+//! them. Bodies of another `Content-Type` can't be looked into. They are refused with 415 unless
+//! `other_types: pass` is written; XML that is compressed is refused with 415 in any case. A
+//! request without a body passes. With `mode: report` nothing is refused: what would have been
+//! stands as `note` in the access log.
 
 mod walk;
 
@@ -116,7 +117,7 @@ struct Settings {
     max: ByteSize,
     /// What becomes of a body that is not as it should be.
     mode: Mode,
-    /// What becomes of bodies that are not XML by their `Content-Type`, or compressed.
+    /// What becomes of bodies that are not XML by their `Content-Type`.
     other_types: Other,
 }
 
@@ -214,6 +215,7 @@ impl XmlThreat {
         let body = match seen {
             Seen::Nothing => return Ok(()),
             Seen::Other => return self.other.judge(&TYPE),
+            Seen::Compressed => return Err(Refusal::new(&TYPE)),
             Seen::TooLarge => return Err(body::too_large(self.most)),
             Seen::Whole(body) => body,
         };
