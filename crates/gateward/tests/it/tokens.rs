@@ -10,19 +10,22 @@ use crate::harness::{Gateway, Peer, curl, node, python, status, text};
 /// What clients of the provider have as their secret.
 const SECRET: &str = "a-secret-for-tests-that-is-long-enough";
 
-struct Provider(Peer);
+/// A certified provider.
+pub struct Provider(Peer);
 
 impl Provider {
-    fn start() -> Self {
+    /// Starts one.
+    pub fn start() -> Self {
         Self(Peer::node("provider.mjs", &[]))
     }
 
-    fn issuer(&self) -> String {
+    /// What its tokens say of who made them.
+    pub fn issuer(&self) -> String {
         format!("http://127.0.0.1:{}", self.0.port)
     }
 
     /// A token for a machine, by client credentials.
-    fn token(&self, more: &[&str]) -> String {
+    pub fn token(&self, more: &[&str]) -> String {
         let user = format!("machine:{SECRET}");
         let url = format!("{}/token", self.issuer());
         let usual = ["-u", &user, "-d", "grant_type=client_credentials", &url];
