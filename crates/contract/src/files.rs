@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use base::{Pointer, Problem};
+use base::{Pointer, Problem, percent_decoded};
 use policy::{Carry, World};
 use serde_json::Value;
 
@@ -139,7 +139,7 @@ impl Files {
                 None => return Err(format!("`{reference}` was not read")),
             }
         };
-        let fragment = decoded(fragment);
+        let fragment = percent_decoded(fragment);
         let found = if fragment.is_empty() || fragment.starts_with('/') {
             self.at(&Place { file, pointer: fragment })
         } else {
@@ -192,7 +192,7 @@ fn beside(root: &str, from: &str, uri: &str) -> Option<String> {
         return None;
     }
     let folder = |name| Path::new(name).parent().unwrap_or(Path::new("")).to_owned();
-    let path = normal(&folder(from).join(decoded(uri)));
+    let path = normal(&folder(from).join(percent_decoded(uri)));
     let below = path.strip_prefix(normal(&folder(root))).ok()?;
     matches!(below.components().next(), Some(Component::Normal(_))).then_some(())?;
     path.to_str().map(str::to_owned)
@@ -218,22 +218,4 @@ fn anchor<'f>(found: Found<'f>, name: &str) -> Option<Found<'f>> {
     }
     let below = found.members().find_map(|(_, member)| anchor(member, name));
     below.or_else(|| found.items().find_map(|item| anchor(item, name)))
-}
-
-/// `text` without percent-encoding.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escaped = match tail {
-            [high, low, ..] if *first == b'%' => {
-                let digit = |byte: &u8| char::from(*byte).to_digit(16);
-                digit(high).zip(digit(low)).and_then(|(h, l)| u8::try_from(h * 16 + l).ok())
-            }
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(*first));
-        rest = tail.get(if escaped.is_some() { 2 } else { 0 }..).unwrap_or_default();
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

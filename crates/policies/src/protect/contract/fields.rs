@@ -1,11 +1,12 @@
 //! Values in header fields, cookies and paths.
 
+use base::percent_decoded;
 use contract::{Parameter, Style};
 use policy::message::{Headers, Known};
 use serde_json::Value;
 
 use super::form::Unread;
-use super::text::{Reader, unescaped};
+use super::text::Reader;
 use crate::strict_json;
 
 /// Deepest nesting of JSON in a field.
@@ -44,7 +45,7 @@ pub(super) fn cookie(
             }
         }
     }
-    read(found.ok_or(Unread::Missing)?, parameter, reader, unescaped)
+    read(found.ok_or(Unread::Missing)?, parameter, reader, percent_decoded)
 }
 
 /// The value of a part of the path, as it stands there.
@@ -57,7 +58,7 @@ pub(super) fn path(raw: &str, parameter: &Parameter, reader: &mut Reader) -> Res
         }
         _ => raw,
     };
-    read(text, parameter, reader, unescaped)
+    read(text, parameter, reader, percent_decoded)
 }
 
 fn read(

@@ -1,14 +1,17 @@
 //! Pairs of names and values, as queries and forms have them, read into values by what is asked
 //! for. Without HTTP.
 
+use base::form_decoded;
 use contract::{Encoding, Shape, Style, Types};
 use serde_json::{Map, Value};
 
-use super::text::{Reader, is_scalar, unescaped_form};
+use super::text::{Reader, is_scalar};
 use crate::strict_json;
 
 /// Deepest nesting of `name[a][b]`.
 const DEPTH: usize = 16;
+/// Fields of a form. A query's are counted before any policy sees it.
+const FIELDS_MAX: usize = 1_000;
 /// Deepest nesting of JSON in a parameter.
 const JSON_DEPTH: u8 = 32;
 
@@ -28,6 +31,8 @@ pub(super) enum Unread {
     Repeated,
     /// It is not written in its style.
     Malformed,
+    /// It is a form with more fields than are read.
+    TooMany,
 }
 
 impl Unread {
@@ -37,6 +42,7 @@ impl Unread {
             Self::Missing => "it is missing",
             Self::Repeated => "it stands more than once",
             Self::Malformed => "it is not written as the contract has it",
+            Self::TooMany => "it has more than 1,000 fields",
         }
     }
 }
@@ -46,7 +52,7 @@ impl<'t> Pairs<'t> {
     pub fn of(text: &'t str) -> Self {
         let parts = text.split('&').filter(|part| !part.is_empty());
         let pairs = parts.map(|part| part.split_once('=').unwrap_or((part, "")));
-        Self { list: pairs.map(|(name, value)| (unescaped_form(name), value, false)).collect() }
+        Self { list: pairs.map(|(name, value)| (form_decoded(name), value, false)).collect() }
     }
 
     /// The names nobody asked for, each once.
@@ -98,17 +104,17 @@ impl<'t> Pairs<'t> {
         let is_list = shape.types.has(Types::ARRAY) && !is_scalar(shape);
         if style == Style::Form && explode && is_list && !values.is_empty() {
             let items = shape.items.as_ref().map_or(Types::ANY, |items| items.types);
-            let values = values.into_iter().map(unescaped_form);
+            let values = values.into_iter().map(form_decoded);
             return Ok(values.map(|value| reader.scalar(value, items)).collect());
         }
         let [only] = values.as_slice() else {
             return Err(if values.is_empty() { Unread::Missing } else { Unread::Repeated });
         };
         if style == Style::Json {
-            let text = unescaped_form(only);
+            let text = form_decoded(only);
             return strict_json::value(text.as_bytes(), JSON_DEPTH).map_err(|_| Unread::Malformed);
         }
-        let read = reader.joined(only, (style, explode), shape, unescaped_form);
+        let read = reader.joined(only, (style, explode), shape, form_decoded);
         read.ok_or(Unread::Malformed)
     }
 
@@ -124,7 +130,7 @@ impl<'t> Pairs<'t> {
             };
             *asked = true;
             let types = member.map_or(Types::ANY, |member| member.types);
-            members.insert(name.clone(), reader.scalar(unescaped_form(value), types));
+            members.insert(name.clone(), reader.scalar(form_decoded(value), types));
         }
         (!members.is_empty()).then(|| members.into())
     }
@@ -136,7 +142,7 @@ impl<'t> Pairs<'t> {
             let Some(steps) = name.strip_prefix(base).and_then(steps) else { continue };
             *asked = true;
             let root = found.get_or_insert_with(|| container(shape));
-            put(root, &steps, unescaped_form(value), Some(shape), reader);
+            put(root, &steps, form_decoded(value), Some(shape), reader);
         }
         found
     }
@@ -148,6 +154,9 @@ impl<'t> Pairs<'t> {
         encodings: &[Encoding],
         reader: &mut Reader,
     ) -> Result<Value, (String, Unread)> {
+        if self.list.len() > FIELDS_MAX {
+            return Err((String::new(), Unread::TooMany));
+        }
         let mut form = Map::new();
         let mut names: Vec<String> = shape.members.keys().cloned().collect();
         for (name, ..) in &self.list {

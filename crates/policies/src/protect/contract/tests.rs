@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::KIND;
-use crate::harness::{Bench, exchange, flow};
+use crate::harness::{Bench, exchange, flow, refusal};
 
 /// A bench with the contract that the cases are held to.
 fn bench() -> Bench {
@@ -50,6 +50,22 @@ fn route(number: u32, path: &str) -> RouteFacts {
     let names = RouteNames { operation: Some(number), ..RouteNames::default() };
     let end = u32::try_from(path.len()).unwrap();
     RouteFacts { number: 0, names: Arc::new(names), values: [(0, end)].into_iter().collect() }
+}
+
+#[test]
+fn forms_have_a_bound_of_fields() {
+    let policy = bench().compile(&KIND, &json!({ "file": "orders.yaml" })).unwrap();
+    for (more, code) in [(998, None), (999, Some("contract_broken"))] {
+        let mut exchange = exchange();
+        exchange.request.method = Method::Post;
+        exchange.request.headers.append("content-type", "application/x-www-form-urlencoded");
+        let body = "article=a&quantity=1".to_owned() + &"&tags=a".repeat(more);
+        exchange.request.body = Body::from(body.into_bytes());
+        exchange.route = Some(route(1, ""));
+        let refused = refusal(policy.on_request(&mut exchange));
+        let said = refused.as_ref().map(|refusal| refusal.code.name);
+        assert_eq!(said, code, "{more}: {refused:?}");
+    }
 }
 
 /// Types of bodies.

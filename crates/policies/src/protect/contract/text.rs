@@ -122,33 +122,3 @@ fn typed(text: &str, types: Types) -> Option<Value> {
         _ => None,
     }
 }
-
-/// `text` without percent-encoding.
-pub(super) fn unescaped(text: &str) -> String {
-    decoded(text, false)
-}
-
-/// `text` of a query or a form: `+` is a space, too.
-pub(super) fn unescaped_form(text: &str) -> String {
-    decoded(text, true)
-}
-
-fn decoded(text: &str, plus: bool) -> String {
-    if !text.contains(['%', '+']) {
-        return text.to_owned();
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escaped = match tail {
-            [high, low, ..] if *first == b'%' => {
-                let digit = |byte: &u8| char::from(*byte).to_digit(16);
-                digit(high).zip(digit(low)).and_then(|(h, l)| u8::try_from(h * 16 + l).ok())
-            }
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(if plus && *first == b'+' { b' ' } else { *first }));
-        rest = tail.get(if escaped.is_some() { 2 } else { 0 }..).unwrap_or_default();
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}

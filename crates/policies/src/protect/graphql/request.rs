@@ -1,6 +1,7 @@
 //! GraphQL as it comes by HTTP (GraphQL over HTTP, 2025): where query, variables and the name of
 //! the operation stand.
 
+use base::form_decoded;
 use policy::message::{Known, Method, Request};
 use serde_json::{Map, Value};
 
@@ -61,7 +62,7 @@ pub(super) fn of_query(query: &str) -> Result<Vec<Asked>, &'static str> {
         if !matches!(name, "query" | "variables" | "operationName" | "extensions") {
             continue;
         }
-        let text = decoded(value);
+        let text = form_decoded(value);
         let value = match name {
             "variables" | "extensions" => strict_json::value(text.as_bytes(), DEPTH)
                 .map_err(|_| "variables or extensions are no JSON")?,
@@ -106,22 +107,4 @@ fn one(mut members: Map<String, Value>) -> Result<Asked, &'static str> {
         return Err("there is no `query`");
     }
     Ok(Asked { query, operation, variables, hash })
-}
-
-/// `text` of a query without its escapes.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let digit = |byte: &u8| char::from(*byte).to_digit(16);
-        let escaped = match (first, tail) {
-            (b'%', [high, low, ..]) => {
-                digit(high).zip(digit(low)).and_then(|(h, l)| u8::try_from(h * 16 + l).ok())
-            }
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
-        rest = tail.get(if escaped.is_some() { 2 } else { 0 }..).unwrap_or_default();
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
