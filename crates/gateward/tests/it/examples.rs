@@ -75,13 +75,10 @@ fn every_example_keeps_to_the_committed_schema() {
     assert_eq!(code, 0, "{out}{err}");
 }
 
-/// What the example says of callers, plans, contract, pages and logs holds, with a real provider.
-#[test]
-fn what_a_company_could_start_from_does_what_it_says() {
-    let (provider, origin) = (Provider::start(), Peer::origin("orders"));
+/// The example with a real provider, a real upstream and this key in it.
+fn company(key: &str, provider: &Provider, origin: &Peer) -> Gateway {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     let written = std::fs::read_to_string(folder.join("company.yaml")).unwrap();
-    let key = "0123456789abcdef0123456789abcdef";
     let hash = digest(&SHA256, key.as_bytes());
     let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let mut document = written.replace("version: 1\n", "");
@@ -95,7 +92,15 @@ fn what_a_company_could_start_from_does_what_it_says() {
         assert!(document.contains(example), "{example}");
         document = document.replace(example, real);
     }
-    let gateway = Gateway::start_with(&document, &[], contracts);
+    Gateway::start_with(&document, &[], contracts)
+}
+
+/// What it says of callers, plans, contract, pages and logs holds.
+#[test]
+fn what_a_company_could_start_from_does_what_it_says() {
+    let (provider, origin) = (Provider::start(), Peer::origin("orders"));
+    let key = "0123456789abcdef0123456789abcdef";
+    let gateway = company(key, &provider, &origin);
     let orders = gateway.url("/v1/orders");
     let key = format!("X-Api-Key: {key}");
     let with_key = |more: &[&str]| curl(&[&["-i", "-H", &key], more].concat());

@@ -182,9 +182,10 @@ fn refused(operation: &Operation) -> Refusal {
 }
 
 impl Read<'_> {
-    /// Adds the body to the parts of a request, or what is wrong with it.
+    /// Adds the body to the parts of a request, or what is wrong with it. Where nothing else could
+    /// be read in another way, a value is given away: nobody asks again.
     pub fn add(
-        &self,
+        &mut self,
         of: &Operation,
         reader: &mut Reader,
         parts: &mut Map<String, Value>,
@@ -195,7 +196,8 @@ impl Read<'_> {
             Self::Unasked => {
                 return wrong.push(violation("body", "", "the operation takes none", of));
             }
-            Self::Value(number, value) => (number, value.clone()),
+            Self::Value(number, value) if reader.open => (number, value.clone()),
+            Self::Value(number, value) => (number, std::mem::take(value)),
             Self::Form(number, content, text) => {
                 let form = Pairs::of(text).form(&content.shape, &content.encodings, reader);
                 match form {

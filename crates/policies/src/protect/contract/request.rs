@@ -36,22 +36,22 @@ impl Asked<'_> {
     pub fn judge(
         self,
         exchange: &Exchange,
-        body: Option<Body<'_>>,
+        mut body: Option<Body<'_>>,
         schema: impl Fn(Map<String, Value>, usize) -> Vec<Violation>,
         most: usize,
     ) -> (Read, Vec<Violation>) {
-        let (read, wrong) = self.once(exchange, body.as_ref(), &schema, most, Guess::Typed);
+        let (read, wrong) = self.once(exchange, body.as_mut(), &schema, most, Guess::Typed);
         if wrong.is_empty() || !read.open {
             return (read, wrong);
         }
-        let (again, otherwise) = self.once(exchange, body.as_ref(), &schema, most, Guess::Text);
+        let (again, otherwise) = self.once(exchange, body.as_mut(), &schema, most, Guess::Text);
         if otherwise.is_empty() { (again, otherwise) } else { (read, wrong) }
     }
 
     fn once(
         self,
         exchange: &Exchange,
-        body: Option<&Body<'_>>,
+        body: Option<&mut Body<'_>>,
         schema: &impl Fn(Map<String, Value>, usize) -> Vec<Violation>,
         most: usize,
         guess: Guess,

@@ -57,7 +57,7 @@ impl Library {
 }
 
 const SQL: &[&str] = &[
-    r"\bunion\b(?:\s|/\*[^*]*\*/|\()+(?:(?:all|distinct)\b(?:\s|/\*[^*]*\*/|\()*)?select\b.{0,200}(?:\bfrom\b|\bnull\b|\d|@@|\*|,)",
+    r"\bunion\b(?:\s|/\*[^*]*\*/|\()+(?:(?:all|distinct)\b(?:\s|/\*[^*]*\*/|\()*)?select\b.*(?:\bfrom\b|\bnull\b|\d|@@|\*|,)",
     r#"['"`]\s*\)*\s*(?:or|and|xor|\|\||&&)\s*\(*\s*(?:not\s+)?['"]?[\w@]*['"]?\s*(?:=|<|>|\blike\b|\bin\b|\bbetween\b|\bis\b)"#,
     r"\b(?:or|and)\s+\(*\s*\d+\s*\)*\s*(?:=|<>|<=>|!=)\s*\(*\s*\d+",
     r"\b(?:or|and)\s+'[^']*'\s*=\s*'",
@@ -71,13 +71,13 @@ const SQL: &[&str] = &[
     r"\binformation_schema\s*\.\s*\w|\bpg_catalog\s*\.\s*\w|\bsqlite_master\b|\bsysobjects\b|@@version\b",
     r"\border\s+by\s+\d+\s*(?:--|#|/\*)|/\*!\d{5}",
     r"\b(?:char|chr|nchar)\s*\(\s*\d+\s*\)\s*(?:\|\||\+|,|%2b)",
-    r"\bselect\b\s.{0,100}\bfrom\b.{0,100}\b(?:where|limit|users?|passwords?|dual)\b.{0,40}(?:--|#|=|\()",
+    r"\bselect\b\s.*\bfrom\b.*\b(?:where|limit|users?|passwords?|dual)\b.*(?:--|#|=|\()",
 ];
 
 const SCRIPT: &[&str] = &[
     r"<\s*/?\s*script\b",
     r"<\s*(?:iframe|frame|frameset|object|embed|applet|base|svg|math|isindex|marquee)\b[^<]*(?:>|/|\s\w+\s*=)",
-    r"<[a-z!/?][^<>]{0,500}[\s/\x22'`]on[a-z]{3,24}\s*=",
+    r"<[a-z!/?][^<>]*[\s/\x22'`]on[a-z]{3,}\s*=",
     r#"["'`]\s*/?\s*on(?:error|load|click|dblclick|focus|blur|change|input|submit|toggle|mouse\w+|key\w+|pointer\w+|animation\w+|touch\w+|drag\w*|wheel|begin|end)\s*=\s*\S"#,
     r"\b(?:java|vb|live)script\s*:\s*(?:[\w.$\[\]'\x22]*\s*[(/%]|[a-z]+\.[a-z])",
     r"\bdata\s*:\s*(?:text/html|image/svg\+xml|application/xhtml\+xml)\b",
@@ -113,11 +113,11 @@ const COMMAND: &[&str] = &[
 
 const TEMPLATE: &[&str] = &[
     r"\$\{\s*(?:jndi|env|sys|java|lower|upper|ctx|main|base64|script|dns|url|date|::-)\s*:",
-    r"\$\{(?:\$\{|[^}]{0,40}:-)",
-    r"[$#*]\{[^}]{0,200}(?:\bt\s*\(\s*java|getclass|getruntime|processbuilder|\.class\b|exec\s*\(|\d+\s*\*\s*\d+)",
-    r"\{\{[^}]{0,200}(?:__\w+__|\d+\s*\*\s*\d+|'\d+'\s*\*|\bconfig\b|\bself\.|\brequest\.|\blipsum\b|\bcycler\b|\bjoiner\b|\bconstructor\b|\bthis\.|system\s*\()",
-    r"\{%-?\s*(?:import|include|extends|for|if|set|block|macro|debug|load)\b[^%]{0,200}%\}",
-    r"<%[=-]?\s*[^%]{0,200}%>|<#(?:assign|list|if|include)\b|#set\s*\(\s*\$",
+    r"\$\{(?:\$\{|[^}]*:-)",
+    r"[$#*]\{[^}]*(?:\bt\s*\(\s*java|getclass|getruntime|processbuilder|\.class\b|exec\s*\(|\d+\s*\*\s*\d+)",
+    r"\{\{[^}]*(?:__\w+__|\d+\s*\*\s*\d+|'\d+'\s*\*|\bconfig\b|\bself\.|\brequest\.|\blipsum\b|\bcycler\b|\bjoiner\b|\bconstructor\b|\bthis\.|system\s*\()",
+    r"\{%-?\s*(?:import|include|extends|for|if|set|block|macro|debug|load)\b[^%]*%\}",
+    r"<%[=-]?\s*[^%]*%>|<#(?:assign|list|if|include)\b|#set\s*\(\s*\$",
     r"__(?:proto|class|globals|mro|subclasses|init|builtins|import)__",
     r"\bconstructor\s*(?:\.|\[\s*['\x22]?)\s*['\x22]?prototype\b|\bconstructor\.constructor\b",
     r"\bfreemarker\.template\.utility\.|\bjava\.lang\.(?:runtime|processbuilder|system)\b|\bclass\.module\.classloader\b",

@@ -45,7 +45,7 @@ use policy::{
     Code, Compile, Exchange, Fault, Flow, Phase, Policy, PolicyKind, Posture, Refusal, Stage, Step,
     codes,
 };
-use regex::{RegexSet, RegexSetBuilder};
+use regex::{RegexSet, RegexSetBuilder, bytes as octets};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -155,8 +155,10 @@ const fn max() -> ByteSize {
 /// Looks for patterns.
 #[derive(Debug)]
 struct Patterns {
-    set: RegexSet,
-    /// The name of each expression.
+    /// What the libraries know. In ASCII, so that texts of any language take the fast way.
+    known: octets::RegexSet,
+    own: RegexSet,
+    /// The names of what is known, then of one's own.
     names: Vec<Box<str>>,
     parts: Vec<Part>,
     headers: Vec<Name>,
@@ -181,40 +183,50 @@ fn compile(
             ),
         }
     }
-    let (names, expressions) = settings.expressions();
-    let set = RegexSetBuilder::new(expressions).size_limit(REGEX_BYTES).build();
-    match set {
-        Ok(set) if problems.is_empty() => Ok(Arc::new(Patterns {
-            set,
-            names,
+    let sets = (settings.known(), settings.own());
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    match sets {
+        (Ok(known), Ok(own)) => Ok(Arc::new(Patterns {
+            known,
+            own,
+            names: settings.names(),
             parts: settings.parts,
             headers,
             mode: settings.mode,
             most: usize::try_from(settings.max.0).unwrap_or(usize::MAX),
         })),
-        Ok(_) => Err(problems),
-        Err(error) => {
-            // Each was right by itself, or is told already.
-            if problems.is_empty() {
-                let what = format!("all patterns together can't be used: {error}");
-                problems.push(Problem::new(at, what).hint("write fewer or shorter ones"));
-            }
-            Err(problems)
+        // Each was right by itself.
+        (Err(error), _) | (_, Err(error)) => {
+            let what = format!("all patterns together can't be used: {error}");
+            Err(vec![Problem::new(at, what).hint("write fewer or shorter ones")])
         }
     }
 }
 
 impl Settings {
-    /// Every expression with its name.
-    fn expressions(&self) -> (Vec<Box<str>>, Vec<String>) {
+    fn known(&self) -> Result<octets::RegexSet, regex::Error> {
+        let expressions = self.libraries.iter().flat_map(|library| library.expressions());
+        octets::RegexSetBuilder::new(expressions)
+            .case_insensitive(true)
+            .unicode(false)
+            .size_limit(REGEX_BYTES)
+            .build()
+    }
+
+    fn own(&self) -> Result<RegexSet, regex::Error> {
+        let expressions = self.patterns.iter().map(|own| &own.regex);
+        RegexSetBuilder::new(expressions).size_limit(REGEX_BYTES).build()
+    }
+
+    /// What the expressions are called, in their order.
+    fn names(&self) -> Vec<Box<str>> {
         let known = self.libraries.iter().flat_map(|library| {
-            let each = library.expressions().iter().zip(1..);
-            each.map(|(text, number)| {
-                (format!("{}/{number}", library.name()).into(), format!("(?i){text}"))
-            })
+            let numbers = 1..=library.expressions().len();
+            numbers.map(|number| format!("{}/{number}", library.name()).into())
         });
-        let own = self.patterns.iter().map(|one| (one.name.as_str().into(), one.regex.clone()));
-        known.chain(own).unzip()
+        known.chain(self.patterns.iter().map(|own| own.name.as_str().into())).collect()
     }
 
     fn problems(&self, at: &Pointer) -> Problems {
@@ -342,11 +354,16 @@ impl Patterns {
     /// Whether a pattern is in `text`; which one is left in `found`.
     fn look(&self, text: &str, found: &mut Option<usize>) -> bool {
         // Most texts have none, and this is cheaper than asking which.
-        if !self.set.is_match(text) {
-            return false;
+        if self.known.is_match(text.as_bytes()) {
+            *found = self.known.matches(text.as_bytes()).iter().next();
+            return true;
         }
-        *found = self.set.matches(text).iter().next();
-        true
+        if self.own.is_match(text) {
+            let number = self.own.matches(text).iter().next();
+            *found = number.map(|number| self.known.len() + number);
+            return true;
+        }
+        false
     }
 
     fn settle(&self, there: bool, found: Option<usize>) -> Result<(), Refusal> {
@@ -365,9 +382,11 @@ mod tests {
     /// The libraries that find something in `text`.
     fn found(text: &str) -> Vec<&'static str> {
         let finds = |library: &&Library| {
-            let expressions = library.expressions().iter().map(|text| format!("(?i){text}"));
-            let set = RegexSet::new(expressions).unwrap();
-            texts::forms(text, true, &mut |form| set.is_match(form))
+            let settings: Settings =
+                serde_json::from_value(serde_json::json!({ "libraries": [library.name()] }))
+                    .unwrap();
+            let set = settings.known().unwrap();
+            texts::forms(text, true, &mut |form| set.is_match(form.as_bytes()))
         };
         Library::ALL.iter().filter(finds).map(|library| library.name()).collect()
     }
