@@ -10,7 +10,7 @@ use crate::buffers::{LARGE, SMALL};
 
 /// Memory of large pieces that may wait for one client, all its streams together. A client that
 /// opens many streams and takes nothing of their answers pins no more.
-const MOST: usize = 1 << 19;
+const MOST: usize = 1 << 20;
 
 /// The large pieces of one client's answers, as long as anything points into them: some wait in the
 /// h2 crate.

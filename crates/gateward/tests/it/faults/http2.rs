@@ -135,13 +135,9 @@ async fn small_pieces(gateway: &Gateway) -> JoinHandle<()> {
     })
 }
 
-async fn pinned(gateway: &Gateway, kind_of: usize) -> u64 {
+async fn hostile(gateway: &Gateway, kind_of: usize, count: u64) -> Vec<JoinHandle<()>> {
     let mut all = Vec::new();
-    let mut before = 0;
-    for number in 0..FIRST + HOSTILE {
-        if number == FIRST {
-            before = resident(gateway).await;
-        }
+    for _ in 0..count {
         all.push(match kind_of {
             0 => takes_half(gateway).await,
             1 => reads_nothing(gateway).await,
@@ -149,6 +145,14 @@ async fn pinned(gateway: &Gateway, kind_of: usize) -> u64 {
             _ => small_pieces(gateway).await,
         });
     }
+    all
+}
+
+/// Bytes that one more hostile connection pins.
+async fn pinned(gateway: &Gateway, kind_of: usize) -> u64 {
+    let mut all = hostile(gateway, kind_of, FIRST).await;
+    let before = resident(gateway).await;
+    all.extend(hostile(gateway, kind_of, HOSTILE).await);
     let grown = resident(gateway).await.saturating_sub(before);
     all.iter().for_each(JoinHandle::abort);
     grown / HOSTILE
